@@ -1,0 +1,77 @@
+/**
+ * The one error class of this package and its closed set of codes.
+ *
+ * Codes are stable: programs switch on them. Messages are for people, name the value received and what is
+ * wanted, and may change. Never a key or a payload stands in a message.
+ */
+
+/** Every way this package fails. A program may switch on it exhaustively. */
+export type P2pErrorCode =
+  /** the private key is not one of the accepted forms, or is damaged */
+  | 'ERR_INVALID_KEY'
+  /** a listen or dial address that is not `ip:port` or a TCP multiaddr, or an IP or CIDR range that is not one */
+  | 'ERR_INVALID_ADDRESS'
+  /** a peer ID that does not parse */
+  | 'ERR_INVALID_PEER_ID'
+  /** an option, argument or command out of its range or of the wrong type */
+  | 'ERR_INVALID_OPTION'
+  /** the address cannot be bound: in use, not this machine's, or not permitted */
+  | 'ERR_LISTEN_FAILED'
+  /** a dial did not lead to a connection that the remote admitted; the message tells refused, unreachable, timed out and denied apart */
+  | 'ERR_DIAL_FAILED'
+  /** the allow list, an address rule or an empty token bucket denies this peer */
+  | 'ERR_NOT_ALLOWED'
+  /** the node at the dialled address proved a different peer ID */
+  | 'ERR_PEER_MISMATCH'
+  /** the message is larger than `limits.maxMessageBytes` */
+  | 'ERR_MESSAGE_TOO_LARGE'
+  /** the peer's share of the sender channel is used up: read Status events, then send again */
+  | 'ERR_SENDER_FULL'
+  /** the runtime has ended or is ending */
+  | 'ERR_CLOSED'
+  /** the runtime thread could not start, died, or does not answer */
+  | 'ERR_RUNTIME_FAILED'
+  /** an unexpected condition inside the runtime, which goes on; a defect worth reporting */
+  | 'ERR_INTERNAL'
+
+/** An error of this package. `cause`, where there is one, is the error beneath. */
+export class P2pError extends Error {
+  readonly code: P2pErrorCode
+
+  constructor(code: P2pErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'P2pError'
+    this.code = code
+  }
+}
+
+/** A P2pError as plain data: class instances lose their name and code between threads (see `toPlain`). */
+export interface PlainError {
+  code: P2pErrorCode
+  message: string
+}
+
+/** The plain form in which an error crosses threads. Anything that is not a P2pError becomes `fallback`. */
+export function toPlain(err: unknown, fallback: P2pErrorCode): PlainError {
+  return err instanceof P2pError
+    ? { code: err.code, message: err.message }
+    : { code: fallback, message: messageOf(err) }
+}
+
+/** What an unknown thrown value says, at most 500 characters: remote parties influence some of these texts. */
+export function messageOf(err: unknown): string {
+  const text = err instanceof Error ? err.message || err.name : String(err)
+  return text.length > 500 ? `${text.slice(0, 500)}…` : text
+}
+
+/** How an unusable value is shown in an error: its type and at most 60 characters of it. */
+export function shown(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  if (typeof value === 'string') {
+    return value.length > 60 ? `'${value.slice(0, 60)}…' (${value.length} characters)` : `'${value}'`
+  }
+  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return `${value}`
+  if (value instanceof Uint8Array) return `a Uint8Array of ${value.length} bytes`
+  if (Array.isArray(value)) return `an array of ${value.length}`
+  return typeof value === 'object' ? `an object (${value.constructor?.name ?? 'no prototype'})` : `a ${typeof value}`
+}

@@ -1,0 +1,30 @@
+import { defineConfig, type ViteUserConfig } from 'vitest/config'
+
+// Unit tests read src; integration and adversarial tests read the built package (`npm run build`),
+// because the runtime is a worker thread and a worker starts from a file on disk.
+const config: ViteUserConfig = defineConfig({
+  test: {
+    pool: 'forks',
+    projects: [
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 } },
+      {
+        test: {
+          name: 'integration',
+          include: ['test/integration/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000
+        }
+      },
+      {
+        test: {
+          name: 'adversarial',
+          include: ['test/adversarial/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000
+        }
+      }
+    ]
+  }
+})
+
+export default config
