@@ -73,5 +73,7 @@ export function shown(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return `${value}`
   if (value instanceof Uint8Array) return `a Uint8Array of ${value.length} bytes`
   if (Array.isArray(value)) return `an array of ${value.length}`
-  return typeof value === 'object' ? `an object (${value.constructor?.name ?? 'no prototype'})` : `a ${typeof value}`
+  return typeof value === 'object'
+    ? `an object (${value.constructor?.name ?? 'no prototype'})`
+    : `a ${typeof value}`
 }

@@ -1,0 +1,177 @@
+import { P2pError } from '../errors.ts'
+import { prefixBytes, readPrefix } from '../framing/index.ts'
+import type { Book, Books } from './books.ts'
+import { hasEnded, RuntimeState, Word } from './control-block.ts'
+import type { ControlBlock } from './control-block.ts'
+import { decodeText, EventRecord, OUTCOMES } from './records.ts'
+import type { QueueReader } from './shared-queue.ts'
+import type { EventSource } from './receiver.ts'
+import type { ControlEvent, P2pEvent, StatusFailure } from './types.ts'
+
+/**
+ * Small messages are copied out of shared memory together, at most so many bytes at a time, and share one buffer: an
+ * application that keeps one of them keeps at most this much alive.
+ */
+const SLAB_BYTES = 8_192
+
+/** Reads the receiver channel: turns records back into events, one at a time. */
+export class P2pEventSource implements EventSource<P2pEvent> {
+  readonly #control: ControlBlock
+  readonly #queue: QueueReader
+  readonly #books: Books
+  readonly #dials: Set<number>
+  readonly #peers: string[] = []
+  #eventsRead = 0
+  #statusesRead = 0
+
+  /** The data record being read: `#frames` messages are left in `#bytes`, from `#at` to `#end`. */
+  #frames = 0
+  #from = ''
+  #bytes: Uint8Array = new Uint8Array(0)
+  #at = 0
+  #end = 0
+  /** Private copy of the next few frames of it; empty when none is held. */
+  #slab: Uint8Array = new Uint8Array(0)
+  #slabAt = 0
+
+  /** The status record being read: `#settling` messages of `#book` end with `#outcome`. */
+  #settling = 0
+  #book: Book | undefined
+  #outcome: StatusFailure | undefined
+
+  /** After the end: the books that still have to be settled here. */
+  #leftovers: Iterator<Book> | undefined
+  #failure: P2pEvent | undefined
+
+  constructor(control: ControlBlock, queue: QueueReader, books: Books, dials: Set<number>) {
+    this.#control = control
+    this.#queue = queue
+    this.#books = books
+    this.#dials = dials
+  }
+
+  /** The runtime died without a word: this event is told once, after everything it had published. */
+  fail(err: P2pError): void {
+    this.#failure ??= { type: 'Error', code: err.code, message: err.message }
+  }
+
+  get length(): number {
+    const others = (Atomics.load(this.#control, Word.receiverWritten) - this.#eventsRead) | 0
+    if (!hasEnded(this.#control)) {
+      return others + ((Atomics.load(this.#control, Word.statusWritten) - this.#statusesRead) | 0)
+    }
+    let owed = this.#failure === undefined ? 0 : 1
+    for (const book of this.#books.unsettled()) owed += book.count
+    return others + owed
+  }
+
+  take(): P2pEvent | undefined {
+    for (;;) {
+      if (this.#frames > 0) return this.#takeMessage()
+      if (this.#settling > 0) {
+        this.#settling--
+        this.#statusesRead++
+        return this.#settle()
+      }
+      // Read the state first: whatever was published before the end is then found before the end is believed.
+      const ended = hasEnded(this.#control)
+      if (!this.#queue.next()) return ended ? this.#takeLeftover() : undefined
+      const event = this.#openRecord()
+      if (event !== undefined) return event
+    }
+  }
+
+  #openRecord(): P2pEvent | undefined {
+    const queue = this.#queue
+    switch (queue.kind) {
+      case EventRecord.peer:
+        this.#peers[queue.subject] = decodeText(queue.bytes, queue.begin, queue.end)
+        return undefined
+      case EventRecord.data:
+        this.#from = this.#peers[queue.subject]!
+        this.#frames = queue.a
+        this.#bytes = queue.bytes
+        this.#at = queue.begin
+        this.#end = queue.end
+        return undefined
+      case EventRecord.status:
+        this.#book = this.#books.at(queue.subject)
+        this.#settling = queue.a
+        this.#outcome = OUTCOMES[queue.b]
+        return undefined
+      default: {
+        const event = JSON.parse(decodeText(queue.bytes, queue.begin, queue.end)) as ControlEvent
+        if ('id' in event && event.id !== undefined) this.#dials.delete(event.id)
+        this.#eventsRead++
+        Atomics.add(this.#control, Word.controlRead, 1)
+        return event
+      }
+    }
+  }
+
+  #takeMessage(): P2pEvent {
+    const data = this.#copyMessage()
+    this.#frames--
+    this.#eventsRead++
+    Atomics.add(this.#control, Word.bytesRead, data.length)
+    Atomics.add(this.#control, Word.messagesRead, 1)
+    return { type: 'Data', peerId: this.#from, data }
+  }
+
+  #copyMessage(): Uint8Array {
+    if (this.#slabAt === this.#slab.length) {
+      const length = readPrefix(this.#bytes, this.#at, this.#end)
+      const begin = this.#at + prefixBytes(length)
+      if (this.#frames === 1 || length >= SLAB_BYTES / 4) {
+        this.#at = begin + length
+        return new Uint8Array(this.#bytes.subarray(begin, this.#at))
+      }
+      this.#fillSlab()
+    }
+    const length = readPrefix(this.#slab, this.#slabAt, this.#slab.length)
+    const begin = this.#slabAt + prefixBytes(length)
+    this.#slabAt = begin + length
+    return this.#slab.subarray(begin, this.#slabAt)
+  }
+
+  /** Copies as many whole small frames as fit, at least one. */
+  #fillSlab(): void {
+    let end = this.#at
+    for (let left = this.#frames; left > 0; left--) {
+      const length = readPrefix(this.#bytes, end, this.#end)
+      const next = end + prefixBytes(length) + length
+      if (length >= SLAB_BYTES / 4 || next - this.#at > SLAB_BYTES) break
+      end = next
+    }
+    this.#slab = new Uint8Array(this.#bytes.subarray(this.#at, end))
+    this.#slabAt = 0
+    this.#at = end
+  }
+
+  #settle(): P2pEvent {
+    const book = this.#book!
+    const id = book.settle()
+    return this.#outcome === undefined
+      ? { type: 'Status', peerId: book.peerId, id, ok: true }
+      : { type: 'Status', peerId: book.peerId, id, ok: false, reason: this.#outcome }
+  }
+
+  /** The runtime has ended and all it published is read: its failure, then the messages that are still unsettled. */
+  #takeLeftover(): P2pEvent | undefined {
+    const failure = this.#failure
+    if (failure !== undefined) {
+      this.#failure = undefined
+      return failure
+    }
+    this.#leftovers ??= this.#books.unsettled()
+    while (this.#book === undefined || this.#book.count === 0) {
+      const next = this.#leftovers.next()
+      if (next.done === true) return undefined
+      this.#book = next.value
+    }
+    // A dead runtime may have written the message: that is not known. A stopped one told all it knew.
+    const failed = Atomics.load(this.#control, Word.state) === RuntimeState.failed
+    this.#outcome = failed ? 'connection-lost' : 'stopped'
+    return this.#settle()
+  }
+}

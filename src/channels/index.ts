@@ -1,0 +1,21 @@
+export type {
+  Command,
+  ControlEvent,
+  MisbehaviourCause,
+  P2pEvent,
+  PriorityEvent,
+  StatusFailure
+} from './types.ts'
+export { createControlBlock, hasEnded, RuntimeState, Word } from './control-block.ts'
+export type { ControlBlock } from './control-block.ts'
+export { QueueReader, QueueWriter } from './shared-queue.ts'
+export type { SegmentNotice } from './shared-queue.ts'
+export { Books } from './books.ts'
+export { createSender } from './sender.ts'
+export type { PlainCommand, Sender } from './sender.ts'
+export { ReceiverChannel } from './receiver.ts'
+export type { Receiver } from './receiver.ts'
+export { P2pEventSource } from './event-source.ts'
+export { createDroppedMemory, DroppedSource, DroppedWriter } from './dropped.ts'
+export { CommandReader, EventWriter } from './runtime-end.ts'
+export type { CommandHandler, ReceiverLimits } from './runtime-end.ts'

@@ -1,0 +1,174 @@
+import { P2pError, shown } from '../errors.ts'
+import { hasEnded } from './control-block.ts'
+import type { ControlBlock } from './control-block.ts'
+
+/**
+ * A channel from the network to the application. One buffer, read in whichever way suits the moment: without waiting,
+ * blocking the thread, or awaiting on the event loop.
+ */
+export interface Receiver<T> extends AsyncIterable<T> {
+  /** The next event, or undefined. Never blocks, and works with no turn of the event loop in between. */
+  tryRecv: () => T | undefined
+  /**
+   * The next event; blocks this thread until there is one. Waiting uses no CPU.
+   *
+   * @param timeoutMs at most so many milliseconds, 0 or more; omitted: without limit
+   * @returns undefined when the time is over, or the channel is closed and empty
+   * @throws P2pError ERR_INVALID_OPTION
+   */
+  recv: (timeoutMs?: number) => T | undefined
+  /**
+   * The next event, awaited on the event loop; undefined when the channel is closed and empty. While somebody awaits,
+   * the process is kept alive; otherwise the module never keeps it alive.
+   *
+   * @throws the signal's reason when it aborts
+   */
+  recvAsync: (options?: { signal?: AbortSignal }) => Promise<T | undefined>
+  /** All events that are there, at most `max` (a whole number, 0 or more). */
+  drain: (max?: number) => T[]
+  /** Events that can be read now. */
+  readonly length: number
+  /** The runtime has ended; what is buffered can still be read. */
+  readonly closed: boolean
+}
+
+/** Where a channel's events come from. */
+export interface EventSource<T> {
+  /** The next event that has arrived, if any. */
+  take: () => T | undefined
+  /** Events that `take` would return one after the other. */
+  readonly length: number
+}
+
+/** What a channel needs of the thread it lives on. */
+export interface ReceiverInit<T> {
+  control: ControlBlock
+  source: EventSource<T>
+  /** Words of the control block: see `Word`. */
+  signal: number
+  armed: number
+  /** Called before a blocking wait, and again at least once a second during it; may find the runtime dead. */
+  assertAlive: () => void
+  /** Somebody begins (+1) or ceases (−1) to await events on the event loop. */
+  waiting: (change: 1 | -1) => void
+}
+
+/** Longest uninterrupted blocking wait, in milliseconds. */
+const WAIT_SLICE_MS = 1_000
+
+interface Waiter<T> {
+  resolve: (event: T | undefined) => void
+  forget: () => void
+}
+
+/** A receiver that the runtime's doorbells wake through `pump`. */
+export class ReceiverChannel<T> implements Receiver<T> {
+  readonly #init: ReceiverInit<T>
+  readonly #waiters = new Set<Waiter<T>>()
+
+  constructor(init: ReceiverInit<T>) {
+    this.#init = init
+  }
+
+  get length(): number {
+    return this.#init.source.length
+  }
+
+  get closed(): boolean {
+    return hasEnded(this.#init.control)
+  }
+
+  tryRecv(): T | undefined {
+    return this.#init.source.take()
+  }
+
+  recv(timeoutMs: number = Infinity): T | undefined {
+    if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
+      throw new P2pError(
+        'ERR_INVALID_OPTION',
+        `timeoutMs is ${shown(timeoutMs)}, wanted a number of 0 or more`
+      )
+    }
+    const { control, signal, source, assertAlive } = this.#init
+    let deadline = Infinity
+    for (;;) {
+      const seen = Atomics.load(control, signal)
+      const event = source.take()
+      if (event !== undefined) return event
+      // The end is published after the last event: look once more when it is seen.
+      if (this.closed) return source.take()
+      const now = performance.now()
+      if (deadline === Infinity) deadline = now + timeoutMs
+      const left = deadline - now
+      if (left <= 0) return undefined
+      assertAlive()
+      Atomics.wait(control, signal, seen, Math.min(left, WAIT_SLICE_MS))
+    }
+  }
+
+  async recvAsync(options: { signal?: AbortSignal } = {}): Promise<T | undefined> {
+    const { signal } = options
+    signal?.throwIfAborted()
+    if (this.#waiters.size === 0) {
+      const event = this.#init.source.take()
+      if (event !== undefined) return event
+      if (this.closed) return this.#init.source.take()
+    }
+    return new Promise((resolve, reject) => {
+      const abort = (): void => {
+        waiter.forget()
+        reject(signal?.reason as Error)
+      }
+      const waiter: Waiter<T> = {
+        resolve,
+        forget: () => {
+          signal?.removeEventListener('abort', abort)
+          if (this.#waiters.delete(waiter)) this.#init.waiting(-1)
+        }
+      }
+      signal?.addEventListener('abort', abort)
+      this.#waiters.add(waiter)
+      this.#init.waiting(1)
+      this.pump()
+    })
+  }
+
+  drain(max: number = Infinity): T[] {
+    if (max !== Infinity && (!Number.isInteger(max) || max < 0)) {
+      throw new P2pError('ERR_INVALID_OPTION', `max is ${shown(max)}, wanted a whole number of 0 or more`)
+    }
+    const events: T[] = []
+    while (events.length < max) {
+      const event = this.#init.source.take()
+      if (event === undefined) break
+      events.push(event)
+    }
+    return events
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
+    for (;;) {
+      const event = await this.recvAsync()
+      if (event === undefined) return
+      yield event
+    }
+  }
+
+  /** Gives waiting callers what has arrived; asks for a doorbell if somebody still waits afterwards. */
+  pump(): void {
+    const { control, armed, source } = this.#init
+    while (this.#waiters.size > 0) {
+      // Asking for the doorbell before looking leaves no gap in which an event could go unnoticed.
+      Atomics.store(control, armed, 1)
+      const ended = this.closed
+      const event = source.take()
+      if (event === undefined && !ended) return
+      for (const waiter of this.#waiters) {
+        waiter.forget()
+        waiter.resolve(event)
+        break
+      }
+    }
+    Atomics.store(control, armed, 0)
+  }
+}

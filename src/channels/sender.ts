@@ -1,0 +1,191 @@
+import { P2pError, shown } from '../errors.ts'
+import { prefixBytes, writePrefix } from '../framing/index.ts'
+import type { Book, Books, BookLimits } from './books.ts'
+import { hasEnded, RuntimeState, Word } from './control-block.ts'
+import type { ControlBlock } from './control-block.ts'
+import { CommandRecord, encodeText } from './records.ts'
+import type { QueueWriter } from './shared-queue.ts'
+import type { Command } from './types.ts'
+
+/** Dials whose outcome has not been read yet; one more is refused. */
+const MAX_UNSETTLED_DIALS = 4_096
+
+/** The sender channel: hands commands to the network thread. Nothing here blocks or waits for the network. */
+export interface Sender {
+  /**
+   * Hands over a command; its id, which the outcome will carry. The caller may reuse `data` after the call.
+   *
+   * @throws P2pError ERR_INVALID_PEER_ID, ERR_INVALID_ADDRESS, ERR_INVALID_OPTION (not a command),
+   * ERR_MESSAGE_TOO_LARGE (more than `limits.maxMessageBytes`), ERR_SENDER_FULL (`limits.senderMessages` or
+   * `senderBytes` of this peer are handed over and their Status not yet read), ERR_CLOSED (after the end)
+   */
+  send: (command: Command) => number
+  /** `send({ type: 'Dial', … })`: ends in one `Connected`, or one `Error` with this id. */
+  dial: (peerId: string, address: string) => number
+  /** `send({ type: 'SendMsg', … })`: ends in exactly one `Status` with this id. */
+  sendMsg: (peerId: string, data: Uint8Array) => number
+  /** `send({ type: 'DisconnectFrom', … })`: without a peer ID everybody is disconnected and the runtime ends. */
+  disconnectFrom: (peerId?: string) => number
+}
+
+/** What the sender channel is made of. Parsing peer IDs and addresses is left to rooms that know libp2p. */
+export interface SenderInit {
+  control: ControlBlock
+  queue: QueueWriter
+  books: Books
+  limits: BookLimits & { messageBytes: number }
+  /** Own peer ID: nobody talks to himself. */
+  self: string
+  /** Rings for the runtime thread. */
+  ring: () => void
+  /** Canonical peer ID. @throws P2pError ERR_INVALID_PEER_ID */
+  parsePeerId: (text: unknown) => string
+  /** Dialable multiaddr text, checked against the peer ID. @throws P2pError ERR_INVALID_ADDRESS */
+  parseAddress: (text: unknown, peerId: string) => string
+  /** Dials handed over and not yet answered, kept by the reader of their outcomes. */
+  dials: Set<number>
+}
+
+/** A command as the runtime reads it. */
+export type PlainCommand =
+  | { type: 'Dial'; id: number; peerId: string; address: string }
+  | { type: 'DisconnectFrom'; id: number; peerId?: string }
+
+/** The sender channel of one P2p. */
+export function createSender(init: SenderInit): Sender {
+  return new SenderChannel(init)
+}
+
+class SenderChannel implements Sender {
+  readonly #init: SenderInit
+  #lastId = 0
+
+  constructor(init: SenderInit) {
+    this.#init = init
+  }
+
+  send(command: Command): number {
+    const type: unknown = command?.type
+    switch (command?.type) {
+      case 'Dial':
+        return this.dial(command.peerId, command.address)
+      case 'SendMsg':
+        return this.sendMsg(command.peerId, command.data)
+      case 'DisconnectFrom':
+        return this.disconnectFrom(command.peerId)
+      default:
+        throw new P2pError(
+          'ERR_INVALID_OPTION',
+          `not a command: type is ${shown(type)}, wanted 'Dial', 'SendMsg' or 'DisconnectFrom'`
+        )
+    }
+  }
+
+  dial(peerId: string, address: string): number {
+    this.#assertOpen()
+    const { dials, parseAddress } = this.#init
+    const peer = this.#parseRemote(peerId)
+    const target = parseAddress(address, peer)
+    if (dials.size >= MAX_UNSETTLED_DIALS) {
+      throw new P2pError(
+        'ERR_SENDER_FULL',
+        `${dials.size} dials have no outcome yet that was read from the receiver channel: read it, then dial again`
+      )
+    }
+    const id = ++this.#lastId
+    dials.add(id)
+    this.#post({ type: 'Dial', id, peerId: peer, address: target })
+    return id
+  }
+
+  sendMsg(peerId: string, data: Uint8Array): number {
+    this.#assertOpen()
+    const { books, queue, limits } = this.#init
+    const book = books.find(peerId) ?? this.#openBook(peerId)
+    if (!(data instanceof Uint8Array)) {
+      throw new P2pError('ERR_INVALID_OPTION', `data is ${shown(data)}, wanted a Uint8Array`)
+    }
+    const size = data.length
+    if (size > limits.messageBytes) {
+      throw new P2pError(
+        'ERR_MESSAGE_TOO_LARGE',
+        `the message has ${size} bytes, limits.maxMessageBytes is ${limits.messageBytes}`
+      )
+    }
+    if (book.count >= limits.messages || book.bytes + size > limits.bytes) throw senderFull(book, limits)
+
+    queue.reserve(prefixBytes(size) + size)
+    const begin = writePrefix(queue.bytes, queue.at, size)
+    if (size > 0) queue.bytes.set(data, begin)
+    queue.commit(CommandRecord.send, book.subject, begin + size - queue.at, 0, 0)
+    const id = ++this.#lastId
+    book.add(id, size)
+    this.#wake()
+    return id
+  }
+
+  disconnectFrom(peerId?: string): number {
+    const { control } = this.#init
+    const id = ++this.#lastId
+    if (peerId !== undefined) {
+      this.#assertOpen()
+      this.#post({ type: 'DisconnectFrom', id, peerId: this.#parseRemote(peerId) })
+    } else if (
+      Atomics.compareExchange(control, Word.state, RuntimeState.running, RuntimeState.stopping) ===
+      RuntimeState.running
+    ) {
+      this.#post({ type: 'DisconnectFrom', id })
+    }
+    return id
+  }
+
+  #assertOpen(): void {
+    const { control } = this.#init
+    const state = Atomics.load(control, Word.state)
+    if (state === RuntimeState.running) return
+    const why = hasEnded(control) ? (state === RuntimeState.failed ? 'has failed' : 'has ended') : 'is ending'
+    throw new P2pError('ERR_CLOSED', `the runtime ${why}: nothing can be handed to it any more`)
+  }
+
+  #parseRemote(text: string): string {
+    const { parsePeerId, self } = this.#init
+    const peerId = parsePeerId(text)
+    if (peerId === self) {
+      throw new P2pError('ERR_INVALID_PEER_ID', `${peerId} is this node's own peer ID, wanted another node's`)
+    }
+    return peerId
+  }
+
+  #openBook(text: string): Book {
+    const { books, queue } = this.#init
+    return books.open(text, this.#parseRemote(text), subject => {
+      this.#write(CommandRecord.peer, subject, this.#parseRemote(text), queue)
+    })
+  }
+
+  #post(command: PlainCommand): void {
+    this.#write(CommandRecord.command, 0, JSON.stringify(command), this.#init.queue)
+    this.#wake()
+  }
+
+  #write(kind: number, subject: number, text: string, queue: QueueWriter): void {
+    const payload = encodeText(text)
+    queue.reserve(payload.length)
+    queue.bytes.set(payload, queue.at)
+    queue.commit(kind, subject, payload.length, 0, 0)
+  }
+
+  /** One doorbell is enough until the runtime has begun to look. */
+  #wake(): void {
+    const { control, ring } = this.#init
+    if (Atomics.exchange(control, Word.commandsRung, 1) === 0) ring()
+  }
+}
+
+function senderFull(book: Book, limits: BookLimits): P2pError {
+  return new P2pError(
+    'ERR_SENDER_FULL',
+    `${book.count} messages (${book.bytes} bytes) to ${book.peerId} are handed over and their Status not yet read; ` +
+      `limits.senderMessages is ${limits.messages}, limits.senderBytes ${limits.bytes}: read the receiver channel`
+  )
+}

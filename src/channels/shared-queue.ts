@@ -1,0 +1,192 @@
+/**
+ * A queue of records between exactly two threads, one writing and one reading, neither ever waiting for the other
+ * (docs/decisions/0002). It is a chain of segments of shared memory. In a segment, payload bytes grow from the front
+ * and 16-byte record headers from the back, so that the payloads of neighbouring records lie side by side and a run
+ * of them moves with one copy. A record becomes visible with one atomic store.
+ *
+ *     | published | next | free | ring || payload 0 | payload 1 | …  → …  ← | record 1 | record 0 |
+ *
+ * The queue itself has no bound: whoever writes must hold a credit for what he writes (limits.sender…, receiver…).
+ */
+
+/** Room of an ordinary segment; one message of 1 MiB fits. */
+const SEGMENT_BYTES = 0x11_0000
+/** So many segments are used again and again; any beyond them, and those of unusual size, are used once. */
+const POOLED_SEGMENTS = 8
+
+const HEADER_BYTES = 16
+const RECORD_BYTES = 16
+const RECORD_WORDS = RECORD_BYTES / 4
+
+/** Header words. `next`: ID of the segment that follows, 0 while this one takes records. */
+const PUBLISHED = 0
+const NEXT = 1
+const FREE = 2
+const POOLED = 3
+
+/** How a new segment reaches the other thread: once, by reference. */
+export interface SegmentNotice {
+  segment: number
+  memory: SharedArrayBuffer
+}
+
+class Segment {
+  readonly id: number
+  readonly memory: SharedArrayBuffer
+  readonly words: Int32Array<SharedArrayBuffer>
+  readonly bytes: Uint8Array<SharedArrayBuffer>
+
+  constructor(id: number, memory: SharedArrayBuffer) {
+    this.id = id
+    this.memory = memory
+    this.words = new Int32Array(memory)
+    this.bytes = new Uint8Array(memory)
+  }
+}
+
+/** The writing end. */
+export class QueueWriter {
+  readonly #announce: (notice: SegmentNotice) => void
+  readonly #pool: Segment[] = []
+  #lastId = 0
+  #segment: Segment
+  #records = 0
+
+  /** The current segment's memory and where the next payload goes: write after `reserve`, then `commit`. */
+  bytes: Uint8Array<SharedArrayBuffer>
+  at: number = HEADER_BYTES
+
+  /** `announce` hands a new segment to the reader; it must arrive before anything sent later. */
+  constructor(announce: (notice: SegmentNotice) => void) {
+    this.#announce = announce
+    this.#segment = this.#create(SEGMENT_BYTES)
+    this.bytes = this.#segment.bytes
+  }
+
+  /** Makes sure that `payloadBytes` can be written at `at`, followed by a `commit`. */
+  reserve(payloadBytes: number): void {
+    const end = this.bytes.length - (this.#records + 1) * RECORD_BYTES
+    if (this.at + payloadBytes > end) this.#roll(payloadBytes)
+  }
+
+  /** Publishes one record whose payload is the `payloadBytes` at `at`. `kind` below 256, `subject` below 2^24. */
+  commit(kind: number, subject: number, payloadBytes: number, a: number, b: number): void {
+    const words = this.#segment.words
+    const record = words.length - (this.#records + 1) * RECORD_WORDS
+    words[record] = (kind << 24) | subject
+    words[record + 1] = payloadBytes
+    words[record + 2] = a
+    words[record + 3] = b
+    this.at += payloadBytes
+    Atomics.store(words, PUBLISHED, ++this.#records)
+  }
+
+  #roll(payloadBytes: number): void {
+    const needed = HEADER_BYTES + RECORD_BYTES + payloadBytes
+    const next = this.#recycle(needed) ?? this.#create(Math.max(SEGMENT_BYTES, (needed + 15) & ~15))
+    Atomics.store(this.#segment.words, NEXT, next.id)
+    this.#segment = next
+    this.#records = 0
+    this.bytes = next.bytes
+    this.at = HEADER_BYTES
+  }
+
+  #recycle(needed: number): Segment | undefined {
+    const free = this.#pool.find(s => s.bytes.length >= needed && Atomics.load(s.words, FREE) === 1)
+    if (free === undefined) return undefined
+    free.words[PUBLISHED] = 0
+    free.words[NEXT] = 0
+    Atomics.store(free.words, FREE, 0)
+    return free
+  }
+
+  #create(size: number): Segment {
+    const segment = new Segment(++this.#lastId, new SharedArrayBuffer(size))
+    if (size === SEGMENT_BYTES && this.#pool.length < POOLED_SEGMENTS) {
+      segment.words[POOLED] = 1
+      this.#pool.push(segment)
+    }
+    this.#announce({ segment: segment.id, memory: segment.memory })
+    return segment
+  }
+}
+
+/** The reading end. After `next()` the fields describe one record, until the following `next()`. */
+export class QueueReader {
+  readonly #fetch: () => void
+  readonly #announced = new Map<number, Segment>()
+  #segment: Segment | undefined
+  #records = 0
+  #at = HEADER_BYTES
+
+  kind = 0
+  subject = 0
+  a = 0
+  b = 0
+  /** Memory that holds the record's payload, from `begin` to `end`. */
+  bytes: Uint8Array<SharedArrayBuffer> = new Uint8Array(new SharedArrayBuffer(0))
+  begin = 0
+  end = 0
+
+  /** `fetch` takes in all notices that have arrived, calling `announce` for this queue's. */
+  constructor(fetch: () => void) {
+    this.#fetch = fetch
+  }
+
+  /** A new segment has arrived from the writer. */
+  announce(notice: SegmentNotice): void {
+    this.#announced.set(notice.segment, new Segment(notice.segment, notice.memory))
+  }
+
+  /** Moves to the next record; false when there is none yet. */
+  next(): boolean {
+    let segment = (this.#segment ??= this.#lookUp(1))
+    if (segment === undefined) return false
+    while (this.#records === Atomics.load(segment.words, PUBLISHED)) {
+      const following = Atomics.load(segment.words, NEXT)
+      // A record may have been published between the two loads: the segment is used up only if none was.
+      if (following === 0 || this.#records !== Atomics.load(segment.words, PUBLISHED)) {
+        if (following === 0) return false
+        break
+      }
+      segment = this.#leave(segment, following)
+      if (segment === undefined) return false
+    }
+    const words = segment.words
+    const record = words.length - (this.#records + 1) * RECORD_WORDS
+    const head = words[record]!
+    this.kind = head >>> 24
+    this.subject = head & 0xff_ffff
+    this.a = words[record + 2]!
+    this.b = words[record + 3]!
+    this.bytes = segment.bytes
+    this.begin = this.#at
+    this.end = this.#at += words[record + 1]!
+    this.#records++
+    return true
+  }
+
+  /** Whether `next()` would find a record. */
+  get waiting(): boolean {
+    const segment = (this.#segment ??= this.#lookUp(1))
+    if (segment === undefined) return false
+    return this.#records !== Atomics.load(segment.words, PUBLISHED) || Atomics.load(segment.words, NEXT) !== 0
+  }
+
+  #leave(done: Segment, following: number): Segment | undefined {
+    const next = this.#lookUp(following)
+    if (next === undefined) return undefined
+    if (done.words[POOLED] === 0) this.#announced.delete(done.id)
+    this.bytes = next.bytes
+    this.#segment = next
+    this.#records = 0
+    this.#at = HEADER_BYTES
+    Atomics.store(done.words, FREE, 1)
+    return next
+  }
+
+  #lookUp(id: number): Segment | undefined {
+    if (!this.#announced.has(id)) this.#fetch()
+    return this.#announced.get(id)
+  }
+}

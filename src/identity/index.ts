@@ -1,0 +1,1 @@
+export { canonicalPeerId } from './peer-id.ts'

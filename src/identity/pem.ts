@@ -1,0 +1,61 @@
+import { createPrivateKey, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { invalidKey } from './errors.ts'
+import { signsForItself } from './signs-for-itself.ts'
+import type { RawKey } from './raw-key.ts'
+
+const BEGIN = /-----BEGIN ([A-Z0-9 ]{1,40})-----/g
+
+/** PKCS#8, SEC 1 and PKCS#1. Other blocks of the text, such as EC PARAMETERS, are passed over. */
+const LABELS: readonly string[] = ['PRIVATE KEY', 'EC PRIVATE KEY', 'RSA PRIVATE KEY']
+
+/**
+ * Takes the one private key out of a PEM text.
+ *
+ * @throws {P2pError} ERR_INVALID_KEY
+ */
+export function readPem(text: string, form: string): RawKey {
+  const labels = [...text.matchAll(BEGIN)]
+  const [block, ...more] = labels.filter(match => match[1]?.endsWith('PRIVATE KEY'))
+  const label = block?.[1] ?? labels[0]?.[1]
+  if (label === undefined) throw invalidKey(form, 'its BEGIN line is damaged')
+  if (block === undefined) throw invalidKey(form, `it holds a ${label}; wanted a private key`)
+  if (more.length > 0) throw invalidKey(form, `it holds ${more.length + 1} private keys; wanted one`)
+  if (label === 'ENCRYPTED PRIVATE KEY' || text.includes('Proc-Type: 4,ENCRYPTED')) {
+    throw invalidKey(form, "it is encrypted; decrypt it first, with 'openssl pkey' for example")
+  }
+  if (!LABELS.includes(label)) throw invalidKey(form, `it holds a ${label}; wanted PKCS#8, a PRIVATE KEY`)
+
+  let key: KeyObject
+  try {
+    key = createPrivateKey(text.slice(block.index))
+  } catch {
+    throw invalidKey(form, `the ${label} in it is truncated, damaged or of an unknown kind`)
+  }
+  return fromKeyObject(key, form)
+}
+
+function fromKeyObject(key: KeyObject, form: string): RawKey {
+  switch (key.asymmetricKeyType) {
+    case 'ed25519': {
+      const jwk = key.export({ format: 'jwk' })
+      return { type: 'Ed25519', raw: fromBase64url(jwk, 'd', 'x'), form: `Ed25519 in a ${form}` }
+    }
+    case 'ec': {
+      const curve = key.asymmetricKeyDetails?.namedCurve ?? 'without a name'
+      if (curve !== 'secp256k1') throw invalidKey(form, `it is a key of the curve ${curve}; wanted secp256k1`)
+      // the block may carry a public key, which OpenSSL takes on trust
+      if (!signsForItself(key)) throw invalidKey(form, 'its public key is not that of its private key')
+      return { type: 'secp256k1', raw: fromBase64url(key.export({ format: 'jwk' }), 'd'), form: `secp256k1 in a ${form}` }
+    }
+    case 'rsa': {
+      const raw = Uint8Array.from(key.export({ type: 'pkcs1', format: 'der' }))
+      return { type: 'RSA', raw, form: `RSA in a ${form}` }
+    }
+    default:
+      throw invalidKey(form, `it is a key of type ${key.asymmetricKeyType}; wanted Ed25519, secp256k1 or RSA`)
+  }
+}
+
+function fromBase64url(jwk: JsonWebKey, ...fields: Array<'d' | 'x'>): Uint8Array {
+  return Uint8Array.from(Buffer.concat(fields.map(field => Buffer.from(jwk[field] ?? '', 'base64url'))))
+}

@@ -1,0 +1,71 @@
+import { types } from 'node:util'
+import { invalidKey } from './errors.ts'
+import { readPem } from './pem.ts'
+import { readProtobuf } from './protobuf.ts'
+
+/** The kinds of key a node may have. Source: docs/protocol.md, what every libp2p implementation verifies. */
+export type KeyType = 'Ed25519' | 'secp256k1' | 'RSA'
+
+/**
+ * A private key as the application holds it: libp2p protobuf bytes; the same bytes as hex, in upper or lower
+ * case, with or without `0x`; or the PEM text of an unencrypted key, PKCS#8 (`PRIVATE KEY`), SEC 1
+ * (`EC PRIVATE KEY`) or PKCS#1 (`RSA PRIVATE KEY`). White space around a text is ignored.
+ */
+export type PrivateKeyInput = Uint8Array | string
+
+/** A private key taken out of its wrapping, its numbers not yet looked at. */
+export interface RawKey {
+  type: KeyType
+  /** Ed25519: seed, then public key; secp256k1: the scalar; RSA: PKCS#1 DER. Source: libp2p peer ID specification */
+  raw: Uint8Array
+  /** what the input was recognised as, for errors */
+  form: string
+}
+
+/** Bytes or characters. The longest valid input, an RSA key in hex, has under 10 thousand. */
+const MAX_INPUT_LENGTH = 65_536
+
+/**
+ * Takes a private key out of whichever accepted form it is in.
+ *
+ * @throws {P2pError} ERR_INVALID_KEY
+ */
+export function readRawKey(key: unknown): RawKey {
+  if (typeof key === 'string') return readText(key)
+  // not instanceof, which an object that merely inherits from Uint8Array.prototype passes
+  if (types.isUint8Array(key)) return readBytes(key)
+  throw invalidKey(kindOf(key), 'wanted a Uint8Array or a string')
+}
+
+function readText(input: string): RawKey {
+  if (input.length > MAX_INPUT_LENGTH) throw tooLong(`a text of ${input.length} characters`)
+  const text = input.trim()
+  const size = `${text.length} characters`
+  if (text === '') throw invalidKey('a text', 'it is empty')
+  if (text.includes('-----BEGIN')) return readPem(text, `PEM text of ${size}`)
+
+  const form = `hex text of ${size}`
+  const digits = text.replace(/^0x/i, '')
+  if (!/^[0-9a-f]*$/i.test(digits)) throw invalidKey(`a text of ${size}`, 'it is neither PEM nor hex')
+  if (digits.length % 2 === 1) throw invalidKey(form, 'the number of digits is odd')
+  return readProtobuf(Buffer.from(digits, 'hex'), form)
+}
+
+function readBytes(bytes: Uint8Array): RawKey {
+  const form = `${bytes.length} bytes`
+  if (bytes.length > MAX_INPUT_LENGTH) throw tooLong(form)
+  if (bytes.length === 0) throw invalidKey(form, 'it is empty')
+  if (Buffer.from(bytes).includes('-----BEGIN')) {
+    throw invalidKey(form, 'these are the bytes of a PEM; give it as a string')
+  }
+  return readProtobuf(bytes, form)
+}
+
+function tooLong(form: string): Error {
+  return invalidKey(form, `too long for a key; at most ${MAX_INPUT_LENGTH} are read`)
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  return types.isAnyArrayBuffer(value) ? 'an ArrayBuffer' : `a value of type ${typeof value}`
+}

@@ -1,0 +1,226 @@
+import type { Stream } from '@libp2p/interface'
+import { Uint8ArrayList } from 'uint8arraylist'
+import type { Cancel, Clock } from '../clock.ts'
+import {
+  ackFrames,
+  AckStatus,
+  FrameDecoder,
+  MAX_ACKS_PER_VIEW,
+  prefixBytes,
+  readPrefix
+} from '../framing/index.ts'
+import type { FrameRun } from '../framing/index.ts'
+import { eachPart } from './stream-data.ts'
+
+export interface InboxLimits {
+  /** Largest message taken, in bytes. */
+  maxMessageBytes: number
+  /** Time from the first byte of a frame to its last, and for a full ack buffer to drain, in milliseconds. */
+  messageTimeoutMs: number
+}
+
+export interface InboxInit {
+  stream: Stream
+  limits: InboxLimits
+  clock: Clock
+  /** Takes whole messages into the receiver channel, all or none; false: there is no room for all of them. */
+  deliver: (run: FrameRun) => boolean
+  /** Messages that were refused because there was no room. */
+  dropped: (messages: number, bytes: number) => void
+  /** What the peer sent breaks the protocol. */
+  malformed: (reason: string) => void
+}
+
+/** How long a refusal as too large may take to leave before the stream is reset anyway, in milliseconds. */
+const LAST_ACK_TIMEOUT_MS = 1_000
+
+/**
+ * The receiving half of the protocol on one stream (docs/protocol.md, "Receiving"): frames in, messages to the
+ * application, one ack for each back, batched per read. Reading pauses while the peer does not read his acks.
+ */
+export class Inbox {
+  readonly #init: InboxInit
+  readonly #decoder: FrameDecoder
+  /** Acks of this read: runs of equal status. */
+  readonly #statuses: AckStatus[] = []
+  readonly #counts: number[] = []
+  #paused = false
+  #resuming = false
+  #timedFrame = -1
+  #cancelTimer: Cancel | undefined
+  #closed = false
+
+  constructor(init: InboxInit) {
+    this.#init = init
+    this.#decoder = new FrameDecoder(init.limits.maxMessageBytes, run => this.#take(run))
+    const { stream } = init
+    stream.addEventListener('message', event => this.#read(event.data))
+    stream.addEventListener('drain', () => this.#resume())
+    stream.addEventListener('end', () => this.#end())
+    stream.addEventListener('close', () => this.#close())
+    if (stream.readableEnded) this.#end()
+  }
+
+  #read(data: Uint8Array | Uint8ArrayList): void {
+    for (const part of eachPart(data)) {
+      if (this.#closed) return
+      const fault = this.#decoder.push(part)
+      if (fault === undefined) continue
+      if (fault.kind === 'malformed') this.#fail(fault.reason)
+      else this.#refuseTooLarge()
+      return
+    }
+    this.#answer()
+    this.#watchFrame()
+  }
+
+  #take(run: FrameRun): void {
+    if (this.#init.deliver(run)) {
+      this.#note(AckStatus.accepted, run.count)
+      return
+    }
+    if (run.count === 1) {
+      this.#note(AckStatus.refusedFull, 1)
+      this.#init.dropped(1, run.payloadBytes)
+      return
+    }
+    this.#takeOneByOne(run.parts[0]!)
+  }
+
+  /** There is room for some messages of the run at most: those that fit are taken, the others refused. */
+  #takeOneByOne(frames: Uint8Array): void {
+    let messages = 0
+    let bytes = 0
+    for (let at = 0; at < frames.length;) {
+      const payloadBytes = readPrefix(frames, at, frames.length)
+      const wireBytes = prefixBytes(payloadBytes) + payloadBytes
+      const part = frames.subarray(at, at + wireBytes)
+      at += wireBytes
+      if (this.#init.deliver({ parts: [part], wireBytes, payloadBytes, count: 1 })) {
+        this.#note(AckStatus.accepted, 1)
+        continue
+      }
+      this.#note(AckStatus.refusedFull, 1)
+      messages++
+      bytes += payloadBytes
+    }
+    if (messages > 0) this.#init.dropped(messages, bytes)
+  }
+
+  #note(status: AckStatus, count: number): void {
+    const last = this.#statuses.length - 1
+    if (last >= 0 && this.#statuses[last] === status) {
+      this.#counts[last]! += count
+      return
+    }
+    this.#statuses.push(status)
+    this.#counts.push(count)
+  }
+
+  /** Sends the acks of this read in one piece. */
+  #answer(): void {
+    if (this.#statuses.length === 0) return
+    const views: Uint8Array[] = []
+    for (let i = 0; i < this.#statuses.length; i++) {
+      for (let left = this.#counts[i]!; left > 0; left -= MAX_ACKS_PER_VIEW) {
+        views.push(ackFrames(this.#statuses[i]!, Math.min(left, MAX_ACKS_PER_VIEW)))
+      }
+    }
+    this.#statuses.length = this.#counts.length = 0
+    try {
+      if (!this.#init.stream.send(views.length === 1 ? views[0]! : new Uint8ArrayList(...views)))
+        this.#pause()
+    } catch {
+      // The stream has just ended: the sender learns from that what it can know.
+    }
+  }
+
+  /** The peer does not read his acks: stop reading his messages until he does. */
+  #pause(): void {
+    const { stream, limits, clock } = this.#init
+    if (this.#paused || stream.readStatus !== 'readable') return
+    this.#paused = true
+    this.#cancelTimer?.()
+    this.#cancelTimer = clock.after(limits.messageTimeoutMs, () => this.#fail('acks were not read in time'))
+    // Pausing inside a dispatch that `resume` has begun would be undone by it: `#resume` does it afterwards.
+    if (!this.#resuming) stream.pause()
+  }
+
+  #resume(): void {
+    const { stream } = this.#init
+    if (!this.#paused || stream.writableNeedsDrain || this.#closed || this.#resuming) return
+    this.#paused = false
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
+    this.#timedFrame = -1
+    if (stream.readStatus === 'paused') {
+      this.#resuming = true
+      stream.resume()
+      this.#resuming = false
+      // oxlint-disable-next-line typescript/no-unnecessary-condition -- set by #pause during the dispatch above
+      if (this.#paused && stream.readStatus === 'readable') stream.pause()
+    }
+    this.#watchFrame()
+  }
+
+  /** Sees to it that an incomplete frame has a deadline: one timer a frame, none between frames. */
+  #watchFrame(): void {
+    if (this.#paused || this.#closed) return
+    const { clock, limits } = this.#init
+    const serial = this.#decoder.partial ? this.#decoder.partialSerial : -1
+    if (serial === this.#timedFrame) return
+    this.#timedFrame = serial
+    this.#cancelTimer?.()
+    this.#cancelTimer =
+      serial < 0
+        ? undefined
+        : clock.after(limits.messageTimeoutMs, () => {
+            if (this.#decoder.partial && this.#decoder.partialSerial === serial) {
+              this.#fail('a frame was not complete in time')
+            }
+          })
+  }
+
+  #refuseTooLarge(): void {
+    const { stream, clock } = this.#init
+    this.#note(AckStatus.refusedTooLarge, 1)
+    this.#answer()
+    this.#close()
+    const reset = (): void => stream.abort(new Error('a message above the limit'))
+    if (stream.writeBufferLength === 0) {
+      reset()
+      return
+    }
+    const cancel = clock.after(LAST_ACK_TIMEOUT_MS, reset)
+    stream.addEventListener('idle', reset)
+    stream.addEventListener('close', cancel)
+  }
+
+  #end(): void {
+    if (this.#closed) return
+    const { stream } = this.#init
+    // Reset streams and lost connections end here, too; only an orderly end can cut a frame off on purpose.
+    const fault = stream.status === 'open' || stream.status === 'closing' ? this.#decoder.end() : undefined
+    if (fault?.kind === 'malformed') {
+      this.#fail(fault.reason)
+      return
+    }
+    this.#close()
+    const signal = AbortSignal.timeout(this.#init.limits.messageTimeoutMs)
+    stream.close({ signal }).catch((error: unknown) => stream.abort(error as Error))
+  }
+
+  #fail(reason: string): void {
+    if (this.#closed) return
+    this.#answer()
+    this.#close()
+    this.#init.stream.abort(new Error(reason))
+    this.#init.malformed(reason)
+  }
+
+  #close(): void {
+    this.#closed = true
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
+  }
+}

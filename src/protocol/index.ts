@@ -1,0 +1,3 @@
+export { Inbox } from './inbox.ts'
+export { Outbox } from './outbox.ts'
+export type { Outcome, OutboxLimits } from './outbox.ts'
