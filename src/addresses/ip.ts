@@ -55,8 +55,8 @@ export function ipOfMultiaddr(text: string): string | undefined {
  * @param ip an IP address in any text form; any other text is its own subject
  */
 export function rateSubject(ip: string): string {
-  const normalized = ip.includes(':') ? (normalizeIp(ip) ?? ip) : ip
-  if (!normalized.includes(':') || isIP(normalized) === 0) return normalized
+  const normalized = normalizeIp(ip) ?? ip
+  if (isIP(normalized) !== 6) return normalized
   return `${formatIp(maskGroups(ipGroups(normalized), 64))}/64`
 }
 

@@ -82,9 +82,11 @@ export class DroppedWriter {
   readonly #queue: QueueWriter
   readonly #signal: () => void
   readonly #slots = new Map<string, number>()
-  readonly #owners = new Array<string | undefined>(SLOTS)
+  readonly #owners = [] as Array<string | undefined>
   readonly #waiting = new Map<string, Count>()
   #next = 0
+  /** Messages refused since the start. */
+  total = 0
 
   constructor(control: ControlBlock, memory: SharedArrayBuffer, queue: QueueWriter, signal: () => void) {
     this.#control = control
@@ -95,6 +97,7 @@ export class DroppedWriter {
 
   /** Counts refused messages of a peer. */
   add(peerId: string, count: Count): void {
+    this.total += count.messages
     if (this.#waiting.size > 0) this.#retry()
     this.#add(peerId, count)
   }

@@ -99,6 +99,9 @@ export class P2pEventSource implements EventSource<P2pEvent> {
         this.#settling = queue.a
         this.#outcome = OUTCOMES[queue.b]
         return undefined
+      case EventRecord.dialSettled:
+        this.#dials.delete((queue.a >>> 0) + queue.b * 2 ** 32)
+        return undefined
       default: {
         const event = JSON.parse(decodeText(queue.bytes, queue.begin, queue.end)) as ControlEvent
         if ('id' in event && event.id !== undefined) this.#dials.delete(event.id)

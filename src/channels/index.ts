@@ -19,3 +19,15 @@ export { P2pEventSource } from './event-source.ts'
 export { createDroppedMemory, DroppedSource, DroppedWriter } from './dropped.ts'
 export { CommandReader, EventWriter } from './runtime-end.ts'
 export type { CommandHandler, ReceiverLimits } from './runtime-end.ts'
+export { DOORBELL } from './thread.ts'
+export type {
+  ControlRequest,
+  QueueNotice,
+  ReplyMessage,
+  RequestMessage,
+  RuntimeData,
+  StartedMessage,
+  ToApplication,
+  ToRuntime
+} from './thread.ts'
+export type { RuntimeSnapshot } from './snapshot.ts'

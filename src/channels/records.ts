@@ -20,7 +20,9 @@ export const EventRecord = {
   /** The `a` oldest unsettled messages to `subject` (the application's number) ended with outcome `b`. */
   status: 3,
   /** Any other event, as JSON. */
-  control: 4
+  control: 4,
+  /** Dial `a` + `b` × 2^32 needs no event of its own: the peer is connected already. */
+  dialSettled: 5
 } as const
 
 /** Records on the priority channel: slot `subject` of the dropped counters now speaks for the peer in the payload. */

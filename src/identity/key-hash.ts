@@ -1,49 +1,64 @@
 import { createHash, ECDH } from 'node:crypto'
-import { publicKeyFromProtobuf, publicKeyToProtobuf } from '@libp2p/crypto/keys'
-import { P2pError } from '../errors.ts'
+import { publicKeyToProtobuf } from '@libp2p/crypto/keys'
 import { parsePeerId } from './peer-id.ts'
-import type { PublicKey } from '@libp2p/interface'
+import { decodePrivateKey } from './private-key.ts'
+import type { NodePrivateKey, PrivateKeyInput } from './types.ts'
+import type { PublicKey, RSAPublicKey } from '@libp2p/interface'
 
-/** What precedes the 32 bytes of an Ed25519 public key in its SubjectPublicKeyInfo. Source: RFC 8410, section 4. */
+type NodePublicKey = NodePrivateKey['publicKey']
+
+/** What precedes the 32 bytes of an Ed25519 key in its SubjectPublicKeyInfo. Source: RFC 8410, section 4. */
 const ED25519_SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex')
 
-/** What precedes the 65 bytes of an uncompressed secp256k1 point. Source: RFC 5480, section 2; SEC 2, section A.2. */
+/** What precedes the 65 bytes of an uncompressed secp256k1 point. Source: RFC 5480, section 2; SEC 2, section A.2.1. */
 const SECP256K1_SPKI_PREFIX = Buffer.from('3056301006072a8648ce3d020106052b8104000a034200', 'hex')
 
 /**
- * BitVMX's own name for the owner of a key: the SHA-256 of the SubjectPublicKeyInfo DER, as `openssl pkey
- * -pubout -outform DER` writes it, in 64 lower-case hex digits.
+ * BitVMX's own name for a node, its key hash: the SHA-256 of the public key's SubjectPublicKeyInfo in DER,
+ * which `openssl pkey -pubout -outform DER` writes, as 64 lower-case hex digits.
  *
- * An RSA key that the remote sent in another than the one valid DER encoding is refused. libp2p takes such
- * keys, and with them one owner could appear under any number of peer IDs, all with the same key hash.
- *
- * @throws {P2pError} ERR_INVALID_KEY for such a key, and for one that is not Ed25519, secp256k1 or RSA
+ * @throws {P2pError} ERR_INVALID_KEY for a key that `privateKeyBytes` refuses
  */
-export function publicKeyHashOf(publicKey: PublicKey): string {
-  return createHash('sha256').update(subjectPublicKeyInfo(publicKey)).digest('hex')
+export function publicKeyHash(key: PrivateKeyInput): string {
+  return hashOf(decodePrivateKey(key).publicKey)
 }
 
 /**
- * The key hash of a peer whose ID contains its key, as those of Ed25519 and secp256k1 keys do. undefined for
- * an RSA key's peer ID, a digest of the key: its hash is known only after a handshake.
+ * The key hash of a remote, from the key it proved in the handshake. undefined for a key that has none:
+ * ECDSA, or an RSA key in any but the one encoding that DER allows. libp2p takes those, and with them one
+ * owner could appear under any number of peer IDs, all of the same key hash.
+ */
+export function publicKeyHashOf(publicKey: PublicKey): string | undefined {
+  if (publicKey.type === 'ECDSA') return undefined
+  if (publicKey.type === 'RSA' && !isCanonical(publicKey)) return undefined
+  return hashOf(publicKey)
+}
+
+/**
+ * The key hash of a peer whose ID contains its key, as the IDs of Ed25519 and secp256k1 keys do. undefined
+ * for the ID of an RSA key, which is a digest of the key: the hash shows after a handshake.
  *
  * @throws {P2pError} ERR_INVALID_PEER_ID
  */
 export function publicKeyHashOfPeerId(peerId: string): string | undefined {
   const { publicKey } = parsePeerId(peerId)
-  return publicKey === undefined ? undefined : publicKeyHashOf(publicKey)
+  return publicKey === undefined ? undefined : hashOf(publicKey)
 }
 
-function subjectPublicKeyInfo(publicKey: PublicKey): Uint8Array {
-  switch (publicKey.type) {
-    case 'Ed25519':
-      return Buffer.concat([ED25519_SPKI_PREFIX, publicKey.raw])
-    case 'secp256k1':
-      return Buffer.concat([SECP256K1_SPKI_PREFIX, uncompressed(publicKey.raw)])
-    case 'RSA':
-      if (!isCanonical(publicKey)) throw invalid('an RSA public key in an encoding that DER does not allow')
-      return publicKey.raw
-    case 'ECDSA':
-      throw invalid('a public key of type ECDSA')
-  }
+function hashOf(publicKey: NodePublicKey): string {
+  return createHash('sha256').update(subjectPublicKeyInfo(publicKey)).digest('hex')
+}
+
+function subjectPublicKeyInfo(publicKey: NodePublicKey): Uint8Array {
+  const { type, raw } = publicKey
+  if (type === 'RSA') return raw
+  if (type === 'Ed25519') return Buffer.concat([ED25519_SPKI_PREFIX, raw])
+  const point = ECDH.convertKey(raw, 'secp256k1', undefined, undefined, 'uncompressed')
+  return Buffer.concat([SECP256K1_SPKI_PREFIX, Buffer.from(point)])
+}
+
+/** Whether the peer ID, a digest of the bytes the remote sent, is that of the key as libp2p itself writes it. */
+function isCanonical(publicKey: RSAPublicKey): boolean {
+  const digest = createHash('sha256').update(publicKeyToProtobuf(publicKey)).digest()
+  return digest.equals(publicKey.toMultihash().digest)
 }

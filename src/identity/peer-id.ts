@@ -1,9 +1,6 @@
 import { peerIdFromString } from '@libp2p/peer-id'
 import { P2pError, shown } from '../errors.ts'
-import type { Ed25519PeerId, RSAPeerId, Secp256k1PeerId } from '@libp2p/interface'
-
-/** A peer ID of one of the three key types a node may have. */
-export type NodePeerId = Ed25519PeerId | Secp256k1PeerId | RSAPeerId
+import type { NodePeerId } from './types.ts'
 
 /**
  * The longest text form there is: secp256k1 as a base32 CIDv1. A private key in hex or PEM is longer, so

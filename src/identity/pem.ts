@@ -1,7 +1,7 @@
-import { createPrivateKey, type JsonWebKey, type KeyObject } from 'node:crypto'
-import { invalidKey } from './errors.ts'
+import { createPrivateKey, type KeyObject } from 'node:crypto'
+import { invalidKey, NOT_A_PAIR } from './errors.ts'
 import { signsForItself } from './signs-for-itself.ts'
-import type { RawKey } from './raw-key.ts'
+import type { RawKey } from './types.ts'
 
 const BEGIN = /-----BEGIN ([A-Z0-9 ]{1,40})-----/g
 
@@ -35,27 +35,23 @@ export function readPem(text: string, form: string): RawKey {
 }
 
 function fromKeyObject(key: KeyObject, form: string): RawKey {
-  switch (key.asymmetricKeyType) {
-    case 'ed25519': {
-      const jwk = key.export({ format: 'jwk' })
-      return { type: 'Ed25519', raw: fromBase64url(jwk, 'd', 'x'), form: `Ed25519 in a ${form}` }
-    }
-    case 'ec': {
-      const curve = key.asymmetricKeyDetails?.namedCurve ?? 'without a name'
-      if (curve !== 'secp256k1') throw invalidKey(form, `it is a key of the curve ${curve}; wanted secp256k1`)
-      // the block may carry a public key, which OpenSSL takes on trust
-      if (!signsForItself(key)) throw invalidKey(form, 'its public key is not that of its private key')
-      return { type: 'secp256k1', raw: fromBase64url(key.export({ format: 'jwk' }), 'd'), form: `secp256k1 in a ${form}` }
-    }
-    case 'rsa': {
-      const raw = Uint8Array.from(key.export({ type: 'pkcs1', format: 'der' }))
-      return { type: 'RSA', raw, form: `RSA in a ${form}` }
-    }
-    default:
-      throw invalidKey(form, `it is a key of type ${key.asymmetricKeyType}; wanted Ed25519, secp256k1 or RSA`)
+  const type = key.asymmetricKeyType
+  if (type === 'ed25519')
+    return { type: 'Ed25519', raw: jwkBytes(key, 'd', 'x'), form: `Ed25519 in a ${form}` }
+  if (type === 'rsa') {
+    const raw = Uint8Array.from(key.export({ type: 'pkcs1', format: 'der' }))
+    return { type: 'RSA', raw, form: `RSA in a ${form}` }
   }
+  if (type !== 'ec') throw invalidKey(form, `it is a key of type ${type}; wanted Ed25519, secp256k1 or RSA`)
+
+  const curve = key.asymmetricKeyDetails?.namedCurve ?? 'without a name'
+  if (curve !== 'secp256k1') throw invalidKey(form, `it is a key of the curve ${curve}; wanted secp256k1`)
+  // the block may carry a public key, which OpenSSL takes on trust
+  if (!signsForItself(key)) throw invalidKey(form, NOT_A_PAIR)
+  return { type: 'secp256k1', raw: jwkBytes(key, 'd'), form: `secp256k1 in a ${form}` }
 }
 
-function fromBase64url(jwk: JsonWebKey, ...fields: Array<'d' | 'x'>): Uint8Array {
+function jwkBytes(key: KeyObject, ...fields: Array<'d' | 'x'>): Uint8Array {
+  const jwk = key.export({ format: 'jwk' })
   return Uint8Array.from(Buffer.concat(fields.map(field => Buffer.from(jwk[field] ?? '', 'base64url'))))
 }

@@ -1,5 +1,5 @@
 import { invalidKey } from './errors.ts'
-import type { KeyType, RawKey } from './raw-key.ts'
+import type { KeyType, RawKey } from './types.ts'
 
 /** The KeyType enumeration of the libp2p peer ID specification. Its fourth, ECDSA, has no peer ID in js-libp2p. */
 const KEY_TYPES: readonly KeyType[] = ['RSA', 'Ed25519', 'secp256k1']

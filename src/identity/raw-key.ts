@@ -2,25 +2,7 @@ import { types } from 'node:util'
 import { invalidKey } from './errors.ts'
 import { readPem } from './pem.ts'
 import { readProtobuf } from './protobuf.ts'
-
-/** The kinds of key a node may have. Source: docs/protocol.md, what every libp2p implementation verifies. */
-export type KeyType = 'Ed25519' | 'secp256k1' | 'RSA'
-
-/**
- * A private key as the application holds it: libp2p protobuf bytes; the same bytes as hex, in upper or lower
- * case, with or without `0x`; or the PEM text of an unencrypted key, PKCS#8 (`PRIVATE KEY`), SEC 1
- * (`EC PRIVATE KEY`) or PKCS#1 (`RSA PRIVATE KEY`). White space around a text is ignored.
- */
-export type PrivateKeyInput = Uint8Array | string
-
-/** A private key taken out of its wrapping, its numbers not yet looked at. */
-export interface RawKey {
-  type: KeyType
-  /** Ed25519: seed, then public key; secp256k1: the scalar; RSA: PKCS#1 DER. Source: libp2p peer ID specification */
-  raw: Uint8Array
-  /** what the input was recognised as, for errors */
-  form: string
-}
+import type { RawKey } from './types.ts'
 
 /** Bytes or characters. The longest valid input, an RSA key in hex, has under 10 thousand. */
 const MAX_INPUT_LENGTH = 65_536

@@ -41,11 +41,19 @@ function isConsistent(jwk: JsonWebKey): boolean {
   const [n, e, d, p, q] = [integer(jwk.n), integer(jwk.e), integer(jwk.d), integer(jwk.p), integer(jwk.q)]
   const [dp, dq, qi] = [integer(jwk.dp), integer(jwk.dq), integer(jwk.qi)]
   return (
-    e >= 3n && e <= MAX_PUBLIC_EXPONENT && e % 2n === 1n &&
-    p > 2n && q > 2n && p * q === n &&
-    d < n && (d * e) % (p - 1n) === 1n && (d * e) % (q - 1n) === 1n &&
-    dp === d % (p - 1n) && dq === d % (q - 1n) &&
-    qi < p && (qi * q) % p === 1n
+    e >= 3n &&
+    e <= MAX_PUBLIC_EXPONENT &&
+    e % 2n === 1n &&
+    p > 2n &&
+    q > 2n &&
+    p * q === n &&
+    d < n &&
+    (d * e) % (p - 1n) === 1n &&
+    (d * e) % (q - 1n) === 1n &&
+    dp === d % (p - 1n) &&
+    dq === d % (q - 1n) &&
+    qi < p &&
+    (qi * q) % p === 1n
   )
 }
 

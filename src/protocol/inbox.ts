@@ -157,10 +157,14 @@ export class Inbox {
       this.#resuming = true
       stream.resume()
       this.#resuming = false
-      // oxlint-disable-next-line typescript/no-unnecessary-condition -- set by #pause during the dispatch above
-      if (this.#paused && stream.readStatus === 'readable') stream.pause()
+      // `#pause` may have been wanted during the dispatch that `resume` made.
+      if (this.#wantsPause(stream)) stream.pause()
     }
     this.#watchFrame()
+  }
+
+  #wantsPause(stream: Stream): boolean {
+    return this.#paused && stream.readStatus === 'readable'
   }
 
   /** Sees to it that an incomplete frame has a deadline: one timer a frame, none between frames. */

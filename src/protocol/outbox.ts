@@ -185,7 +185,7 @@ export class Outbox {
     for (let i = 0; i < answered; i++) this.#forgetOldest()
     this.#expired -= late
     this.#answeredAt = this.#init.clock.now()
-    if (answered > late) this.#init.settled(outcomeOf(status), answered - late)
+    if (answered > late) this.#init.settled(OUTCOMES[status], answered - late)
     if (answered < count) return false
     if (status === AckStatus.refusedTooLarge) this.#startOver()
     return true
@@ -292,13 +292,8 @@ export class Outbox {
   }
 }
 
-function outcomeOf(status: AckStatus): Outcome {
-  switch (status) {
-    case AckStatus.accepted:
-      return undefined
-    case AckStatus.refusedFull:
-      return 'refused-full'
-    case AckStatus.refusedTooLarge:
-      return 'refused-too-large'
-  }
+const OUTCOMES: Record<AckStatus, Outcome> = {
+  [AckStatus.accepted]: undefined,
+  [AckStatus.refusedFull]: 'refused-full',
+  [AckStatus.refusedTooLarge]: 'refused-too-large'
 }

@@ -1,0 +1,5 @@
+export { AllowList, type Verdict } from './allow-list.ts'
+export type { AllowListContent, AllowListEntry } from './entry.ts'
+export { readAllowListFile, writeAllowListFile } from './file.ts'
+export { formatAllowList } from './format.ts'
+export { parseAllowList } from './parse.ts'

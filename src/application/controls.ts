@@ -1,0 +1,61 @@
+import type { RuntimeSnapshot } from '../channels/index.ts'
+import { RuntimeState, Word } from '../channels/index.ts'
+import type { AllowListContent, AllowListEntry } from '../allow-list/index.ts'
+import type { RuntimeThread } from './runtime-thread.ts'
+
+/**
+ * The peers that may connect and be dialled. Every change has taken effect in the runtime when the call returns, which
+ * blocks for that long; what it no longer allows has been disconnected then, and its messages settled.
+ */
+export interface AllowList {
+  /**
+   * Names a peer, or changes the addresses of one already named.
+   *
+   * @throws P2pError ERR_INVALID_PEER_ID, ERR_INVALID_ADDRESS, ERR_INVALID_OPTION, ERR_CLOSED
+   */
+  add: (entry: AllowListEntry) => void
+  /** Ends live connections of the peer, dials to it, and its permission; false when it was not named. */
+  remove: (peerId: string) => boolean
+  /** Puts another list in the place of this one, all or nothing. */
+  replace: (list: AllowListContent) => void
+  /** `true` lets everybody in, whatever the entries say; `false` goes back to them. */
+  allowAll: (on: boolean) => void
+  /** The entries, in canonical form. */
+  entries: () => AllowListEntry[]
+}
+
+/** The network thread. */
+export interface Runtime {
+  readonly state: 'running' | 'stopping' | 'stopped'
+  /** Settles when the thread has ended. */
+  readonly closed: Promise<void>
+  /** What it holds now; blocks for the answer. @throws P2pError ERR_CLOSED, ERR_RUNTIME_FAILED */
+  inspect: () => RuntimeSnapshot
+  /** The same without blocking. */
+  inspectAsync: () => Promise<RuntimeSnapshot>
+}
+
+/** The allow list of one P2p. */
+export function createAllowList(thread: RuntimeThread): AllowList {
+  return {
+    add: entry => void thread.request({ method: 'allow-list.add', entry }),
+    remove: peerId => thread.request({ method: 'allow-list.remove', peerId }) as boolean,
+    replace: list => void thread.request({ method: 'allow-list.replace', list }),
+    allowAll: on => void thread.request({ method: 'allow-list.allow-all', on }),
+    entries: () => thread.request({ method: 'allow-list.entries' }) as AllowListEntry[]
+  }
+}
+
+/** The runtime of one P2p. */
+export function createRuntime(thread: RuntimeThread): Runtime {
+  return {
+    get state() {
+      const state = Atomics.load(thread.control, Word.state)
+      if (state >= RuntimeState.stopped) return 'stopped'
+      return state === RuntimeState.stopping ? 'stopping' : 'running'
+    },
+    closed: thread.closed,
+    inspect: () => thread.request({ method: 'inspect' }) as RuntimeSnapshot,
+    inspectAsync: async () => (await thread.requestAsync({ method: 'inspect' })) as RuntimeSnapshot
+  }
+}

@@ -1,0 +1,250 @@
+import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads'
+import type { MessagePort } from 'node:worker_threads'
+import { createControlBlock, DOORBELL, hasEnded, RuntimeState, Word } from '../channels/index.ts'
+import type {
+  ControlBlock,
+  ControlRequest,
+  QueueNotice,
+  ReplyMessage,
+  RuntimeData,
+  StartedMessage,
+  ToApplication,
+  ToRuntime
+} from '../channels/index.ts'
+import { P2pError } from '../errors.ts'
+
+/** How long a thread that owes an answer may be silent before it counts as dead, in milliseconds. */
+const SILENCE_MS = 30_000
+/** How often a blocked application makes sure that the thread still looks at its doorbell, in milliseconds. */
+const PROBE_MS = 5_000
+/** Longest uninterrupted wait for an answer, in milliseconds. */
+const WAIT_SLICE_MS = 1_000
+
+export interface RuntimeThreadInit {
+  data: Omit<RuntimeData, 'control'>
+  /** A queue has a new segment. */
+  segment: (notice: QueueNotice) => void
+  /** An awaited channel may have something to read, or the runtime has ended. */
+  wake: () => void
+  /** The thread died without saying so; the control block says failed already. */
+  died: (err: P2pError) => void
+}
+
+interface Pending {
+  resolve: (value: unknown) => void
+  reject: (err: P2pError) => void
+}
+
+/** The application's handle on the runtime thread: its port, its life, and questions to it, blocking or not. */
+export class RuntimeThread {
+  readonly control: ControlBlock = createControlBlock()
+  /** Settles when the thread is gone. */
+  readonly closed: Promise<void>
+  readonly #init: RuntimeThreadInit
+  readonly #worker: Worker
+  readonly #port: MessagePort
+  readonly #pending = new Map<number, Pending>()
+  #started: StartedMessage['started'] | undefined
+  #onStarted: (() => void) | undefined
+  #lastRequest = 0
+  /** How many callers await something on the event loop: while there are any, the process is kept alive. */
+  #awaited = 0
+  #silentMs = 0
+  #lookedAt = performance.now()
+  #probedAt = performance.now()
+
+  constructor(init: RuntimeThreadInit) {
+    this.#init = init
+    const { port1, port2 } = new MessageChannel()
+    this.#port = port1
+    const data: RuntimeData = { ...init.data, control: this.control }
+    this.#worker = new Worker(new URL('../runtime/worker.js', import.meta.url), {
+      name: 'bitvmx-p2p',
+      workerData: { port: port2, data },
+      transferList: [port2],
+      // Flags meant for the application's own entry point (--input-type, --test, loaders) are not for this thread.
+      execArgv: []
+    })
+    this.#worker.unref()
+    this.#worker.on('error', err => this.#die(`it threw: ${err.message}`))
+    this.closed = new Promise(resolve => {
+      this.#worker.once('exit', () => {
+        this.#drainPort()
+        this.#die('it ended without a word')
+        this.#port.close()
+        init.wake()
+        resolve()
+      })
+    })
+    port1.on('message', (message: ToApplication) => this.#take(message))
+    port1.unref()
+  }
+
+  /** Hands a message to the thread. */
+  post(message: ToRuntime): void {
+    this.#port.postMessage(message)
+  }
+
+  /** Takes in segment notices that have arrived, without a turn of the event loop. */
+  fetch(): void {
+    this.#drainPort()
+  }
+
+  /** Blocks until the thread listens. @throws P2pError what kept it from that */
+  waitUntilStarted(): string[] {
+    return this.#addresses(
+      this.#blockFor(() => this.#started) ?? {
+        error: { code: 'ERR_RUNTIME_FAILED', message: this.#silence() }
+      }
+    )
+  }
+
+  /** The same on the event loop. */
+  async untilStarted(): Promise<string[]> {
+    this.keepAlive(1)
+    try {
+      await new Promise<void>(resolve => {
+        this.#onStarted = resolve
+        if (this.#started !== undefined) resolve()
+      })
+    } finally {
+      this.keepAlive(-1)
+    }
+    return this.#addresses(this.#started!)
+  }
+
+  /** Asks and blocks for the answer. @throws P2pError the answer's error, ERR_CLOSED, ERR_RUNTIME_FAILED */
+  request(body: ControlRequest): unknown {
+    let reply: { value: unknown } | { error: P2pError } | undefined
+    this.#ask(body, {
+      resolve: value => (reply = { value }),
+      reject: error => (reply = { error })
+    })
+    this.#blockFor(() => reply)
+    if (reply === undefined) throw new P2pError('ERR_RUNTIME_FAILED', this.#silence())
+    if ('error' in reply) throw reply.error
+    return reply.value
+  }
+
+  /** Asks and awaits the answer. */
+  async requestAsync(body: ControlRequest): Promise<unknown> {
+    this.keepAlive(1)
+    try {
+      return await new Promise((resolve, reject) => this.#ask(body, { resolve, reject }))
+    } finally {
+      this.keepAlive(-1)
+    }
+  }
+
+  /** Somebody begins (+1) or ceases (−1) to await this thread on the event loop. */
+  keepAlive(change: 1 | -1): void {
+    this.#awaited += change
+    if (this.#awaited > 0) this.#port.ref()
+    else this.#port.unref()
+  }
+
+  /** From now on the process waits for the thread to end: called when it has been told to. */
+  awaitEnd(): void {
+    this.#worker.ref()
+  }
+
+  /**
+   * Notices, while this thread is blocked and no event can tell, that the other one is dead: it owes an answer to its
+   * doorbell. Only time during which somebody was looking counts, so a suspended machine does no harm.
+   */
+  assertAlive(): void {
+    const now = performance.now()
+    const passed = Math.min(now - this.#lookedAt, WAIT_SLICE_MS)
+    this.#lookedAt = now
+    if (Atomics.load(this.control, Word.commandsRung) === 1) {
+      this.#silentMs += passed
+      if (this.#silentMs > SILENCE_MS) this.#die(this.#silence())
+      return
+    }
+    this.#silentMs = 0
+    if (now - this.#probedAt < PROBE_MS) return
+    this.#probedAt = now
+    if (Atomics.exchange(this.control, Word.commandsRung, 1) === 0) this.post(DOORBELL)
+  }
+
+  #ask(body: ControlRequest, pending: Pending): void {
+    if (Atomics.load(this.control, Word.state) !== RuntimeState.running) {
+      pending.reject(
+        new P2pError('ERR_CLOSED', 'the runtime has ended or is ending: it answers no questions')
+      )
+      return
+    }
+    const request = ++this.#lastRequest
+    this.#pending.set(request, pending)
+    this.post({ request, body })
+  }
+
+  /** Blocks until `answer` is there, the runtime has ended, or it was silent for too long. */
+  #blockFor<T>(answer: () => T | undefined): T | undefined {
+    let waitedMs = 0
+    for (;;) {
+      const seen = Atomics.load(this.control, Word.replySignal)
+      const ended = hasEnded(this.control)
+      this.#drainPort()
+      const found = answer()
+      if (found !== undefined) return found
+      if (ended) this.#rejectPending()
+      if (ended || waitedMs > SILENCE_MS) return answer()
+      const begin = performance.now()
+      Atomics.wait(this.control, Word.replySignal, seen, WAIT_SLICE_MS)
+      waitedMs += Math.min(performance.now() - begin, WAIT_SLICE_MS)
+    }
+  }
+
+  #drainPort(): void {
+    let next
+    while ((next = receiveMessageOnPort(this.#port)) !== undefined) this.#take(next.message as ToApplication)
+  }
+
+  #take(message: ToApplication): void {
+    if (message === DOORBELL) {
+      // Not at once: this may be in the middle of reading the very channel that the doorbell is about.
+      queueMicrotask(this.#init.wake)
+    } else if ('segment' in message) this.#init.segment(message)
+    else if ('started' in message) {
+      this.#started = message.started
+      this.#onStarted?.()
+    } else this.#answer(message)
+  }
+
+  #answer(message: ReplyMessage): void {
+    const pending = this.#pending.get(message.reply)
+    this.#pending.delete(message.reply)
+    if ('error' in message) pending?.reject(new P2pError(message.error.code, message.error.message))
+    else pending?.resolve(message.value)
+  }
+
+  #addresses(started: StartedMessage['started']): string[] {
+    if ('addresses' in started) return started.addresses
+    throw new P2pError(started.error.code, started.error.message)
+  }
+
+  #die(how: string): void {
+    if (!hasEnded(this.control)) {
+      const err = new P2pError('ERR_RUNTIME_FAILED', `the runtime thread failed: ${how}`)
+      this.#started ??= { error: { code: err.code, message: err.message } }
+      this.#init.died(err)
+      Atomics.store(this.control, Word.state, RuntimeState.failed)
+      void this.#worker.terminate()
+    }
+    this.#onStarted?.()
+    this.#rejectPending()
+    this.#init.wake()
+  }
+
+  #rejectPending(): void {
+    for (const { reject } of this.#pending.values()) {
+      reject(new P2pError('ERR_CLOSED', 'the runtime ended before it answered'))
+    }
+    this.#pending.clear()
+  }
+
+  #silence(): string {
+    return `the runtime thread has not answered for ${SILENCE_MS} ms`
+  }
+}

@@ -1,0 +1,110 @@
+import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { ipOfMultiaddr, rateSubject } from '../addresses/index.ts'
+import type { AllowList } from '../allow-list/index.ts'
+import { publicKeyHashOf } from '../identity/index.ts'
+
+/** Why somebody was turned away. */
+export type DenialReason =
+  /** not on the allow list */
+  | 'unknown-peer'
+  /** on the allow list, but not from this address */
+  | 'wrong-address'
+  /** an empty token bucket, of the peer or of the address */
+  | 'barred'
+  /** the node behind the dialled address is somebody else */
+  | 'peer-mismatch'
+
+export interface Denial {
+  reason: DenialReason
+  direction: 'inbound' | 'outbound'
+  /** Who is there, once that is proved. */
+  peerId?: string
+  /** Outbound: who should be there. */
+  expected?: string
+  /** Normalised; undefined where the address is not known. */
+  ip?: string
+}
+
+export interface GaterInit {
+  allowList: AllowList
+  /** Whether a peer ID, or the rate subject of an IP, has an empty bucket. */
+  isBarred: (subject: string) => boolean
+  /** Told about every denial by an authenticated check, and about barred addresses. */
+  denied: (denial: Denial, connection?: MultiaddrConnection) => void
+}
+
+/**
+ * The connection gater (docs/architecture.md, "Order of checks"): every hook, both directions. All hooks are
+ * synchronous and return strict booleans, because libp2p takes any value but `true` for "allow", and a hook that does
+ * not settle would hold a connection slot for ever. The hooks are arrow functions, because libp2p calls some unbound.
+ */
+export function createGater(init: GaterInit): Required<ConnectionGater> {
+  const { allowList, isBarred, denied } = init
+
+  /** The judgement on an authenticated peer at an address; the reason for a denial. */
+  const judge = (peerId: PeerId, ip: string | undefined): DenialReason | undefined => {
+    const id = peerId.toString()
+    const keyHash = peerId.publicKey === undefined ? undefined : publicKeyHashOf(peerId.publicKey)
+    const verdict = allowList.judge(id, keyHash, ip)
+    if (verdict !== 'allowed') return verdict
+    return isBarred(id) ? 'barred' : undefined
+  }
+
+  const denyAuthenticated = (
+    direction: Denial['direction'],
+    peerId: PeerId,
+    connection: MultiaddrConnection
+  ): boolean => {
+    const ip = ipOfMultiaddr(connection.remoteAddr.toString())
+    const expected = direction === 'outbound' ? expectedPeer(connection.remoteAddr) : undefined
+    const mismatch = direction === 'outbound' && expected !== peerId.toString()
+    const reason = mismatch ? 'peer-mismatch' : judge(peerId, ip)
+    if (reason === undefined) return false
+    denied(
+      {
+        reason,
+        direction,
+        peerId: peerId.toString(),
+        ...(expected !== undefined && { expected }),
+        ...(ip !== undefined && { ip })
+      },
+      connection
+    )
+    return true
+  }
+
+  return {
+    denyDialPeer: peerId => {
+      const keyHash = peerId.publicKey === undefined ? undefined : publicKeyHashOf(peerId.publicKey)
+      return !allowList.mayKnow(peerId.toString(), keyHash) || isBarred(peerId.toString())
+    },
+    // Only addresses that the application named are dialled, each with a peer ID (see `denyDialPeer`).
+    denyDialMultiaddr: multiaddr => expectedPeer(multiaddr) === undefined,
+    denyOutboundConnection: (peerId, connection) => {
+      const ip = ipOfMultiaddr(connection.remoteAddr.toString())
+      return allowList.judge(peerId.toString(), undefined, ip) === 'wrong-address'
+    },
+    denyInboundConnection: connection => {
+      const ip = ipOfMultiaddr(connection.remoteAddr.toString())
+      if (ip === undefined || !isBarred(rateSubject(ip))) return false
+      denied({ reason: 'barred', direction: 'inbound', ip }, connection)
+      return true
+    },
+    denyInboundEncryptedConnection: (peerId, connection) => denyAuthenticated('inbound', peerId, connection),
+    denyOutboundEncryptedConnection: (peerId, connection) =>
+      denyAuthenticated('outbound', peerId, connection),
+    // The list may have changed since the check after encryption.
+    denyInboundUpgradedConnection: (peerId, connection) => denyAuthenticated('inbound', peerId, connection),
+    denyOutboundUpgradedConnection: (peerId, connection) => denyAuthenticated('outbound', peerId, connection),
+    // This node is no relay and keeps no addresses that others tell it.
+    denyInboundRelayReservation: () => true,
+    denyOutboundRelayedConnection: () => true,
+    denyInboundRelayedConnection: () => true,
+    filterMultiaddrForPeer: () => false
+  }
+}
+
+function expectedPeer(multiaddr: Multiaddr): string | undefined {
+  return multiaddr.getComponents().findLast(component => component.name === 'p2p')?.value
+}

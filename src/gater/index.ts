@@ -1,0 +1,2 @@
+export { createGater } from './gater.ts'
+export type { Denial, DenialReason } from './gater.ts'

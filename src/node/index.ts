@@ -1,0 +1,3 @@
+export { createNode, MAX_INBOUND_STREAMS } from './node.ts'
+export type { Node } from './node.ts'
+export type { Link } from './link.ts'

@@ -1,0 +1,72 @@
+import type { Connection, Stream } from '@libp2p/interface'
+import { ipOfMultiaddr } from '../addresses/index.ts'
+import { messageOf } from '../errors.ts'
+import { PROTOCOL_ID } from '../framing/index.ts'
+import { publicKeyHashOf } from '../identity/index.ts'
+
+/** Graceful closing gives way to an abort after so many milliseconds. */
+const CLOSE_TIMEOUT_MS = 500
+
+/** One authenticated connection to a peer. */
+export class Link {
+  readonly connection: Connection
+  readonly peerId: string
+  /** BitVMX's own name of the peer: the hash of his public key. */
+  readonly keyHash: string | undefined
+  /** Normalised remote IP, if the connection has one. */
+  readonly ip: string | undefined
+  /** Remote address as multiaddr text, without the peer ID. */
+  readonly address: string
+  readonly direction: 'inbound' | 'outbound'
+  /** Streams that the peer has opened for his messages and that are not closed. */
+  inboundStreams = 0
+  /** The peer has shown that he admitted us; inbound links are admitted by being dialled. */
+  admitted: boolean
+  #endReason: string | undefined
+
+  constructor(connection: Connection) {
+    const { remotePeer, remoteAddr, direction } = connection
+    this.connection = connection
+    this.peerId = remotePeer.toString()
+    this.keyHash = remotePeer.publicKey === undefined ? undefined : publicKeyHashOf(remotePeer.publicKey)
+    this.address = remoteAddr.decapsulate('/p2p').toString()
+    this.ip = ipOfMultiaddr(this.address)
+    this.direction = direction
+    this.admitted = direction === 'inbound'
+    connection.addEventListener('close', event => {
+      this.#endReason ??=
+        event.error === undefined ? 'the remote closed the connection' : messageOf(event.error)
+    })
+  }
+
+  /** Usable: neither side has begun to end it. */
+  get open(): boolean {
+    return this.#endReason === undefined && this.connection.status === 'open'
+  }
+
+  /** Why the link ended, once it has. */
+  get endReason(): string {
+    return this.#endReason ?? 'the connection ended'
+  }
+
+  /** Opens a stream for messages: done when the peer has agreed to the protocol, which takes one round trip. */
+  async openStream(signal: AbortSignal): Promise<Stream> {
+    return this.connection.newStream(PROTOCOL_ID, { signal })
+  }
+
+  /** Closes in an orderly way, by force if that takes long. */
+  async close(reason: string): Promise<void> {
+    this.#endReason ??= reason
+    try {
+      await this.connection.close({ signal: AbortSignal.timeout(CLOSE_TIMEOUT_MS) })
+    } catch (err) {
+      this.connection.abort(err as Error)
+    }
+  }
+
+  /** Resets the connection now. */
+  abort(reason: string): void {
+    this.#endReason ??= reason
+    this.connection.abort(new Error(reason))
+  }
+}

@@ -1,0 +1,116 @@
+import './polyfill.ts'
+import { noise } from '@chainsafe/libp2p-noise'
+import { yamux } from '@chainsafe/libp2p-yamux'
+import type { Connection, ConnectionGater, Libp2pEvents, PrivateKey, Stream } from '@libp2p/interface'
+import { tcp } from '@libp2p/tcp'
+import { multiaddr } from '@multiformats/multiaddr'
+import { createLibp2p } from 'libp2p'
+import { PROTOCOL_ID } from '../framing/index.ts'
+import { HandshakeGuard } from './handshakes.ts'
+import type { HandshakeGuardInit } from './handshakes.ts'
+import { Link } from './link.ts'
+
+/** Message streams that a peer may have open on one connection at once (docs/protocol.md, "Streams"). */
+export const MAX_INBOUND_STREAMS = 256
+/** Streams of any protocol; beyond them the muxer resets new ones. Above `MAX_INBOUND_STREAMS`, which is charged. */
+const MAX_MUXED_STREAMS = 320
+/**
+ * Largest yamux receive window. Growth beyond the stream's 4 MiB read buffer would reset honest peers; well below it
+ * a full window of unread data always fits.
+ */
+const MAX_STREAM_WINDOW_BYTES = 1024 * 1024
+/** Dials under way and waiting; the application's own bound on unsettled dials is smaller. */
+const MAX_DIALS = 8_192
+
+export interface NodeInit {
+  privateKey: PrivateKey
+  /** Multiaddrs to listen on. */
+  listen: string[]
+  gater: ConnectionGater
+  guard: HandshakeGuardInit
+  /** A whole inbound handshake, in milliseconds. */
+  handshakeTimeoutMs: number
+  /** A connection passed every check. Outbound ones are not yet known to be admitted by the peer. */
+  opened: (link: Link) => void
+  closed: (link: Link) => void
+  /** The peer opened a stream for his messages. */
+  stream: (link: Link, stream: Stream) => void
+}
+
+/** The libp2p node behind the runtime: the only place that constructs libp2p. */
+export interface Node {
+  /** Multiaddrs listened on, each ending in the peer ID. */
+  addresses: string[]
+  /** Connects; rejects when the connection did not pass every local check. */
+  dial: (address: string, peerId: string, signal: AbortSignal) => Promise<Link>
+  stop: () => Promise<void>
+}
+
+/** Starts a node; rejects when an address cannot be bound. */
+export async function createNode(init: NodeInit): Promise<Node> {
+  const guard = new HandshakeGuard(init.guard)
+  const links = new WeakMap<Connection, Link>()
+  const linkOf = (connection: Connection): Link => {
+    let link = links.get(connection)
+    if (link === undefined) links.set(connection, (link = new Link(connection)))
+    return link
+  }
+
+  const libp2p = await createLibp2p({
+    start: false,
+    privateKey: init.privateKey,
+    addresses: { listen: init.listen },
+    transports: [
+      components => guard.guardTransport(tcp({ listenOpts: { noDelay: true, keepAlive: true } })(components))
+    ],
+    connectionEncrypters: [components => guard.guardEncrypter(noise()(components))],
+    streamMuxers: [
+      yamux({
+        maxInboundStreams: MAX_MUXED_STREAMS,
+        maxEarlyStreams: MAX_MUXED_STREAMS,
+        streamOptions: { maxStreamWindowSize: MAX_STREAM_WINDOW_BYTES }
+      })
+    ],
+    connectionGater: init.gater,
+    connectionManager: {
+      inboundUpgradeTimeout: init.handshakeTimeoutMs,
+      outboundStreamProtocolNegotiationTimeout: init.handshakeTimeoutMs,
+      inboundStreamProtocolNegotiationTimeout: init.handshakeTimeoutMs,
+      // Every limit on connections is the guard's and the gater's: libp2p's own are global, not per address, and
+      // speak before the gater does. Addresses on this list skip them, and the pruner.
+      allow: ['/ip4/0.0.0.0/ipcidr/0', '/ip6/::/ipcidr/0'],
+      maxConnections: Number.MAX_SAFE_INTEGER,
+      maxDialQueueLength: MAX_DIALS,
+      dialTimeout: 2 ** 31 - 1,
+      addressDialTimeout: 2 ** 31 - 1,
+      reconnectRetries: 0
+    },
+    // It would disconnect peers that do not serve the ping protocol, which none is required to.
+    connectionMonitor: { enabled: false }
+  })
+
+  const on = <K extends keyof Libp2pEvents>(type: K, listener: (event: Libp2pEvents[K]) => void): void =>
+    libp2p.addEventListener(type, listener)
+  on('connection:open', event => init.opened(linkOf(event.detail)))
+  on('connection:close', event => init.closed(linkOf(event.detail)))
+  // Nothing about a peer is worth keeping when he is gone: dials name their address, the list its peers.
+  on('peer:disconnect', event => void libp2p.peerStore.delete(event.detail).catch(() => {}))
+
+  await libp2p.handle(PROTOCOL_ID, (stream, connection) => init.stream(linkOf(connection), stream), {
+    maxInboundStreams: MAX_MUXED_STREAMS,
+    maxOutboundStreams: MAX_MUXED_STREAMS
+  })
+  try {
+    await libp2p.start()
+  } catch (err) {
+    await libp2p.stop()
+    throw err
+  }
+
+  return {
+    addresses: libp2p.getMultiaddrs().map(address => address.toString()),
+    dial: async (address, peerId, signal) =>
+      linkOf(await libp2p.dial(multiaddr(`${address}/p2p/${peerId}`), { signal, force: true })),
+    stop: async () => libp2p.stop()
+  }
+}

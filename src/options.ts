@@ -1,0 +1,153 @@
+import type { AllowListContent } from './allow-list/index.ts'
+import { P2pError, shown } from './errors.ts'
+import { MAX_FRAME_BYTES } from './framing/index.ts'
+
+/** What costs tokens; see the `ConnectionLimit` event. */
+export const MISBEHAVIOUR_CAUSES = [
+  'failed-handshake',
+  'ip-mismatch',
+  'unknown-peer',
+  'malformed-message',
+  'unanswered-ack',
+  'protocol-abuse'
+] as const
+
+/** Limits of a `P2p`. Each is a whole number in the range given; beyond it `start` throws ERR_INVALID_OPTION. */
+export interface Limits {
+  /** Largest message, sent or received, in bytes: 1 to 268,435,455. @default 8_388_608 */
+  maxMessageBytes: number
+  /**
+   * Response time: how long a peer may take to answer a message, in milliseconds, 1 to 2^31 − 1. Large messages get
+   * more, at the rate by which the largest must arrive in `messageTimeoutMs`. @default 10_000
+   */
+  ackTimeoutMs: number
+  /** One frame, first byte to last, in milliseconds, 1 to 2^31 − 1. @default 30_000 */
+  messageTimeoutMs: number
+  /** A connection from its first byte until it is admitted, in milliseconds, 1 to 2^31 − 1. @default 5_000 */
+  handshakeTimeoutMs: number
+  /** Unread messages in the receiver channel, 1 to 2^30. @default 65_536 */
+  receiverMessages: number
+  /** Their bytes, `maxMessageBytes` to 2^30. @default 67_108_864 (64 MiB), or `maxMessageBytes` if that is more */
+  receiverBytes: number
+  /** Messages to one peer whose Status has not been read, 1 to 2^30. @default 65_536 */
+  senderMessages: number
+  /** Their bytes, `maxMessageBytes` to 2^30. @default 67_108_864 (64 MiB), or `maxMessageBytes` if that is more */
+  senderBytes: number
+  /** Connections, in all, 1 to 65,536. @default 1_024 */
+  maxConnections: number
+}
+
+/** The token buckets of the rate limiter. */
+export interface RateLimit<Cause extends string = (typeof MISBEHAVIOUR_CAUSES)[number]> {
+  /** Tokens in a full bucket, above 0 and at most 1,000,000. @default 10 */
+  capacity: number
+  /** Tokens that come back each second, 0 to 1,000,000; fractions count. @default 0.1 */
+  refillPerSecond: number
+  /** Tokens that each cause costs, 0 to 1,000,000. @default 1 each */
+  costs: Record<Cause, number>
+}
+
+/** What a caller of `P2p.start` may set; everything has a safe default. */
+export interface P2pOptions {
+  /** Who may connect and be dialled. @default [] (nobody): a network is opened by name, never by omission */
+  allowList?: AllowListContent
+  rateLimit?: Partial<Omit<RateLimit, 'costs'>> & { costs?: Partial<RateLimit['costs']> }
+  limits?: Partial<Limits>
+}
+
+/** The options with every default filled in. */
+export interface ResolvedOptions {
+  allowList: AllowListContent
+  rateLimit: RateLimit
+  limits: Limits
+}
+
+const MIB = 1024 * 1024
+const MAX_TIMER_MS = 2 ** 31 - 1
+/** Credits are counted in 32-bit words of shared memory; half their range keeps differences unambiguous. */
+const MAX_CREDIT = 2 ** 30
+
+/**
+ * Fills in defaults and checks every value. The one place where options are validated.
+ *
+ * @throws P2pError ERR_INVALID_OPTION naming option, range and the value received
+ */
+export function resolveOptions(options: P2pOptions = {}): ResolvedOptions {
+  assertKeys(options, 'options', ['allowList', 'rateLimit', 'limits'])
+  const { allowList = [] } = options
+  if (allowList !== 'allow-all' && !Array.isArray(allowList)) {
+    throw invalid('allowList', allowList, "an array of entries, or 'allow-all'")
+  }
+  return { allowList, rateLimit: resolveRateLimit(options.rateLimit), limits: resolveLimits(options.limits) }
+}
+
+function resolveLimits(limits: Partial<Limits> = {}): Limits {
+  const given = limits as Record<string, unknown>
+  assertKeys(given, 'limits', LIMIT_NAMES)
+  const whole = (name: keyof Limits, fallback: number, min: number, max: number): number => {
+    const value = given[name] ?? fallback
+    if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
+    throw invalid(`limits.${name}`, value, `a whole number from ${min} to ${max}`)
+  }
+  const maxMessageBytes = whole('maxMessageBytes', 8 * MIB, 1, MAX_FRAME_BYTES)
+  const channelBytes = Math.max(64 * MIB, maxMessageBytes)
+  return {
+    maxMessageBytes,
+    ackTimeoutMs: whole('ackTimeoutMs', 10_000, 1, MAX_TIMER_MS),
+    messageTimeoutMs: whole('messageTimeoutMs', 30_000, 1, MAX_TIMER_MS),
+    handshakeTimeoutMs: whole('handshakeTimeoutMs', 5_000, 1, MAX_TIMER_MS),
+    receiverMessages: whole('receiverMessages', 65_536, 1, MAX_CREDIT),
+    receiverBytes: whole('receiverBytes', channelBytes, maxMessageBytes, MAX_CREDIT),
+    senderMessages: whole('senderMessages', 65_536, 1, MAX_CREDIT),
+    senderBytes: whole('senderBytes', channelBytes, maxMessageBytes, MAX_CREDIT),
+    maxConnections: whole('maxConnections', 1_024, 1, 65_536)
+  }
+}
+
+const LIMIT_NAMES: ReadonlyArray<keyof Limits> = [
+  'maxMessageBytes',
+  'ackTimeoutMs',
+  'messageTimeoutMs',
+  'handshakeTimeoutMs',
+  'receiverMessages',
+  'receiverBytes',
+  'senderMessages',
+  'senderBytes',
+  'maxConnections'
+]
+
+function resolveRateLimit(rateLimit: P2pOptions['rateLimit'] = {}): RateLimit {
+  assertKeys(rateLimit, 'rateLimit', ['capacity', 'refillPerSecond', 'costs'])
+  const { capacity = 10, refillPerSecond = 0.1, costs = {} } = rateLimit
+  assertKeys(costs, 'rateLimit.costs', MISBEHAVIOUR_CAUSES)
+  const amount = (name: string, value: unknown): number => {
+    if (typeof value === 'number' && value >= 0 && value <= 1_000_000) return value
+    throw invalid(`rateLimit.${name}`, value, 'a number from 0 to 1000000')
+  }
+  if (capacity === 0) throw invalid('rateLimit.capacity', capacity, 'a number above 0, up to 1000000')
+  return {
+    capacity: amount('capacity', capacity),
+    refillPerSecond: amount('refillPerSecond', refillPerSecond),
+    costs: Object.fromEntries(
+      MISBEHAVIOUR_CAUSES.map(cause => [cause, amount(`costs.${cause}`, costs[cause] ?? 1)])
+    ) as RateLimit['costs']
+  }
+}
+
+/** A misspelt option would silently leave a safe-looking default in place: it is an error. */
+function assertKeys(value: unknown, name: string, known: readonly string[]): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalid(name, value, 'an object')
+  for (const key of Object.keys(value)) {
+    if (!known.includes(key)) {
+      throw new P2pError(
+        'ERR_INVALID_OPTION',
+        `${name} has no setting ${shown(key)}; it has ${known.join(', ')}`
+      )
+    }
+  }
+}
+
+function invalid(name: string, value: unknown, wanted: string): P2pError {
+  return new P2pError('ERR_INVALID_OPTION', `${name} is ${shown(value)}, wanted ${wanted}`)
+}

@@ -1,0 +1,176 @@
+import { parseDialAddress, parseListenAddress, toMultiaddr } from './addresses/index.ts'
+import { createAllowList, createRuntime } from './application/controls.ts'
+import type { AllowList, Runtime } from './application/controls.ts'
+import { RuntimeThread } from './application/runtime-thread.ts'
+import {
+  Books,
+  createDroppedMemory,
+  createSender,
+  DOORBELL,
+  DroppedSource,
+  P2pEventSource,
+  QueueReader,
+  QueueWriter,
+  ReceiverChannel,
+  Word
+} from './channels/index.ts'
+import type { P2pEvent, PriorityEvent, Receiver, Sender } from './channels/index.ts'
+import { P2pError, shown } from './errors.ts'
+import { canonicalPeerId, peerIdFromPrivateKey, privateKeyBytes } from './identity/index.ts'
+import type { PrivateKeyInput } from './identity/index.ts'
+import { resolveOptions } from './options.ts'
+import type { P2pOptions, ResolvedOptions } from './options.ts'
+
+/** A node must listen somewhere, and a list longer than this is a mistake. */
+const MAX_LISTEN_ADDRESSES = 64
+
+/**
+ * A BitVMX node's end of the network: three channels to a libp2p node that runs in a thread of its own.
+ *
+ * An application that ends without `stop` is not kept alive by this object; one that awaits a channel is.
+ */
+export class P2p {
+  readonly peerId: string
+  /** Multiaddrs it really listens on, each ending in `/p2p/<peerId>`. */
+  readonly addresses: string[]
+  readonly sender: Sender
+  readonly receiver: Receiver<P2pEvent>
+  readonly priority: Receiver<PriorityEvent>
+  readonly allowList: AllowList
+  readonly runtime: Runtime
+  readonly #thread: RuntimeThread
+
+  private constructor(assembly: Assembly, addresses: string[]) {
+    const { thread, peerId, sender, receiver, priority } = assembly
+    this.peerId = peerId
+    this.addresses = addresses
+    this.sender = sender
+    this.receiver = receiver
+    this.priority = priority
+    this.allowList = createAllowList(thread)
+    this.runtime = createRuntime(thread)
+    this.#thread = thread
+  }
+
+  /**
+   * Binds, starts the network thread and returns with every channel live. Blocks the calling thread until the node
+   * listens.
+   *
+   * @param addr `ip:port`, `[ipv6]:port` or a TCP multiaddr, or several; port 0 picks a free one
+   * @param privk libp2p protobuf bytes, the same in hex, or PEM text (PKCS#8)
+   * @throws P2pError ERR_INVALID_KEY, ERR_INVALID_ADDRESS, ERR_INVALID_OPTION, ERR_INVALID_PEER_ID (allow list),
+   * ERR_LISTEN_FAILED, ERR_RUNTIME_FAILED
+   */
+  static start(addr: string | string[], privk: PrivateKeyInput, options?: P2pOptions): P2p {
+    const assembly = assemble(addr, privk, options)
+    return new P2p(assembly, assembly.thread.waitUntilStarted())
+  }
+
+  /** The same without blocking. */
+  static async startAsync(
+    addr: string | string[],
+    privk: PrivateKeyInput,
+    options?: P2pOptions
+  ): Promise<P2p> {
+    const assembly = assemble(addr, privk, options)
+    return new P2p(assembly, await assembly.thread.untilStarted())
+  }
+
+  /** Same as `sender.disconnectFrom()`: every peer is disconnected and the runtime ends. Idempotent, does not block. */
+  stop(): void {
+    this.sender.disconnectFrom()
+    this.#thread.awaitEnd()
+  }
+}
+
+interface Assembly {
+  thread: RuntimeThread
+  peerId: string
+  sender: Sender
+  receiver: Receiver<P2pEvent>
+  priority: Receiver<PriorityEvent>
+}
+
+/** Checks everything that can be checked here, starts the thread, and puts the channels' ends together. */
+function assemble(addr: string | string[], privk: PrivateKeyInput, given: P2pOptions | undefined): Assembly {
+  const options = resolveOptions(given)
+  const listen = listenAddresses(addr)
+  const privateKey = privateKeyBytes(privk)
+  const peerId = peerIdFromPrivateKey(privateKey)
+
+  const dropped = createDroppedMemory()
+  const thread: RuntimeThread = new RuntimeThread({
+    data: { dropped, privateKey, listen, options },
+    segment: notice => (notice.queue === 'events' ? eventQueue : droppedQueue).announce(notice),
+    wake: () => {
+      receiver.pump()
+      priority.pump()
+    },
+    died: err => source.fail(err)
+  })
+  const { control } = thread
+  const fetch = (): void => thread.fetch()
+  const eventQueue = new QueueReader(fetch)
+  const droppedQueue = new QueueReader(fetch)
+  const books = new Books()
+  const dials = new Set<number>()
+  const source = new P2pEventSource(control, eventQueue, books, dials)
+  const awaiting = {
+    assertAlive: () => thread.assertAlive(),
+    waiting: (change: 1 | -1) => thread.keepAlive(change)
+  }
+  const receiver = new ReceiverChannel<P2pEvent>({
+    control,
+    source,
+    signal: Word.receiverSignal,
+    armed: Word.receiverArmed,
+    ...awaiting
+  })
+  const priority = new ReceiverChannel<PriorityEvent>({
+    control,
+    source: new DroppedSource(control, dropped, droppedQueue),
+    signal: Word.prioritySignal,
+    armed: Word.priorityArmed,
+    ...awaiting
+  })
+  const sender = createSender({
+    control,
+    queue: new QueueWriter(notice => thread.post({ queue: 'commands', ...notice })),
+    books,
+    dials,
+    limits: senderLimits(options),
+    self: peerId,
+    ring: () => thread.post(DOORBELL),
+    parsePeerId: canonicalPeerId,
+    parseAddress: dialAddress
+  })
+  return { thread, peerId, sender, receiver, priority }
+}
+
+function senderLimits({ limits }: ResolvedOptions): {
+  messages: number
+  bytes: number
+  messageBytes: number
+} {
+  return { messages: limits.senderMessages, bytes: limits.senderBytes, messageBytes: limits.maxMessageBytes }
+}
+
+function listenAddresses(addr: string | string[]): string[] {
+  const list: unknown[] = Array.isArray(addr) ? addr : [addr]
+  if (list.length === 0 || list.length > MAX_LISTEN_ADDRESSES) {
+    throw new P2pError(
+      'ERR_INVALID_ADDRESS',
+      `addr is ${shown(addr)}, wanted an address or an array of 1 to ${MAX_LISTEN_ADDRESSES}`
+    )
+  }
+  return list.map(address => toMultiaddr(parseListenAddress(address)))
+}
+
+/** The address as multiaddr text; if it names a peer, that must be the one to dial. */
+function dialAddress(text: unknown, peerId: string): string {
+  const { peerId: named, ...endpoint } = parseDialAddress(text)
+  if (named !== undefined && canonicalPeerId(named) !== peerId) {
+    throw new P2pError('ERR_INVALID_ADDRESS', `the address ${shown(text)} names another peer than ${peerId}`)
+  }
+  return toMultiaddr(endpoint)
+}

@@ -1,0 +1,146 @@
+import { lookup } from 'node:dns/promises'
+import type { Stream } from '@libp2p/interface'
+import { parseDialAddress, toMultiaddr } from '../addresses/index.ts'
+import { messageOf, P2pError } from '../errors.ts'
+import { PROTOCOL_ID } from '../framing/index.ts'
+import type { Denial } from '../gater/index.ts'
+import type { Link, Node } from '../node/index.ts'
+
+export interface DialTarget {
+  peerId: string
+  /** Multiaddr text of an IP or a name. */
+  address: string
+  /** A connection to the peer's admission, in milliseconds. */
+  timeoutMs: number
+  /** Ends the dial early; its reason is told. */
+  signal: AbortSignal
+}
+
+/** A dial that the peer admitted. */
+export interface Dialled {
+  link: Link
+  /** The stream that proved it, ready for messages. */
+  stream: Stream
+}
+
+/**
+ * Connects to a peer and waits until it has admitted us. A connection alone proves nothing: a remote that turns us
+ * away closes it only after our side is complete; agreeing to the protocol on a first stream is what shows admission.
+ *
+ * @param denialOf why our own gater denied a connection during this dial, if it did
+ * @throws P2pError ERR_DIAL_FAILED, ERR_PEER_MISMATCH or ERR_NOT_ALLOWED, telling apart in words what happened
+ */
+export async function dialPeer(
+  node: Node,
+  target: DialTarget,
+  denialOf: () => Denial | undefined
+): Promise<Dialled> {
+  const { peerId, address, timeoutMs } = target
+  const timeout = AbortSignal.timeout(timeoutMs)
+  const signal = AbortSignal.any([target.signal, timeout])
+  let link: Link | undefined
+  try {
+    link = await node.dial(await resolveHost(address), peerId, signal)
+    const stream = await link.openStream(signal)
+    return { link, stream }
+  } catch (err) {
+    if (target.signal.aborted) {
+      throw new P2pError('ERR_DIAL_FAILED', `dial to ${address} ended: ${messageOf(target.signal.reason)}`, {
+        cause: err
+      })
+    }
+    const told =
+      timeout.aborted && link === undefined ? timedOut(target) : explain(err, target, link, denialOf())
+    link?.abort(told.message)
+    throw told
+  }
+}
+
+/** The address with a name replaced by the IP it has now: the gater and the pins of the allow list judge IPs. */
+async function resolveHost(address: string): Promise<string> {
+  const endpoint = parseDialAddress(address)
+  const { kind, host, port } = endpoint
+  if (kind === 'ip4' || kind === 'ip6') return toMultiaddr({ kind, host, port })
+  const family = kind === 'dns4' ? 4 : kind === 'dns6' ? 6 : 0
+  const found = await lookup(host, { family })
+  return toMultiaddr({ kind: found.family === 6 ? 'ip6' : 'ip4', host: found.address, port })
+}
+
+function timedOut({ address, timeoutMs }: DialTarget): P2pError {
+  return new P2pError('ERR_DIAL_FAILED', `dial to ${address} timed out: no connection in ${timeoutMs} ms`)
+}
+
+function explain(
+  err: unknown,
+  target: DialTarget,
+  link: Link | undefined,
+  denial: Denial | undefined
+): P2pError {
+  const { peerId, address } = target
+  const failed = (what: string): P2pError =>
+    new P2pError('ERR_DIAL_FAILED', `dial to ${address} failed: ${what}`, { cause: err })
+
+  if (
+    denial?.reason === 'peer-mismatch' ||
+    messageOf(err).includes('does not match expected remote identity key')
+  ) {
+    const actual = denial?.peerId === undefined ? 'another peer' : denial.peerId
+    return new P2pError('ERR_PEER_MISMATCH', `${address} is ${actual}, wanted ${peerId}`, { cause: err })
+  }
+  if (denial !== undefined) {
+    return new P2pError('ERR_NOT_ALLOWED', `dial to ${address} denied here: ${denialText(denial)}`, {
+      cause: err
+    })
+  }
+  if (link !== undefined) return failed(turnedAway(err))
+
+  const code = errorCode(err)
+  switch (code) {
+    case 'ECONNREFUSED':
+      return failed('connection refused: nothing listens there')
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+    case 'EADDRNOTAVAIL':
+    case 'EHOSTDOWN':
+    case 'EINVAL':
+      return failed(`unreachable (${code})`)
+    case 'ETIMEDOUT':
+      return failed('timed out: no answer')
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return failed(`the name cannot be resolved (${code})`)
+    default:
+      return failed(`the handshake did not complete: ${messageOf(err)}`)
+  }
+}
+
+/** Connected, and then not admitted. */
+function turnedAway(err: unknown): string {
+  if (err instanceof Error && err.name === 'UnsupportedProtocolError') {
+    return `the node there does not speak ${PROTOCOL_ID}`
+  }
+  return `denied by the remote: it closed the connection without admitting this node (${messageOf(err)})`
+}
+
+/** A denial in words. */
+export function denialText({ reason, peerId, ip }: Denial): string {
+  switch (reason) {
+    case 'unknown-peer':
+      return `${peerId} is not on the allow list`
+    case 'wrong-address':
+      return `${peerId} is on the allow list, but not at ${ip ?? 'an unknown address'}`
+    case 'barred':
+      return `${peerId ?? ip} is barred: its token bucket is empty`
+    case 'peer-mismatch':
+      return `the node at ${ip ?? 'the address'} is ${peerId}`
+  }
+}
+
+function errorCode(err: unknown): string | undefined {
+  const errors: unknown[] = err instanceof AggregateError ? err.errors : [err]
+  for (const one of errors) {
+    if (typeof one === 'object' && one !== null && 'code' in one && typeof one.code === 'string')
+      return one.code
+  }
+  return undefined
+}

@@ -1,0 +1,166 @@
+import type { Stream } from '@libp2p/interface'
+import { ipOfMultiaddr } from '../addresses/index.ts'
+import type { AllowList } from '../allow-list/index.ts'
+import { P2pError, toPlain } from '../errors.ts'
+import type { PlainError } from '../errors.ts'
+import type { Denial } from '../gater/index.ts'
+import { publicKeyHashOfPeerId } from '../identity/index.ts'
+import type { Link, Node } from '../node/index.ts'
+import { denialText, dialPeer } from './dial.ts'
+import type { Peer } from './peer.ts'
+
+/** Dials under way at once: each costs a handshake, and one that waits for the CPU would time out unfairly. */
+const MAX_PARALLEL_DIALS = 64
+
+export interface DiallerInit {
+  timeoutMs: number
+  allowList: AllowList
+  isBarred: (subject: string) => boolean
+  peer: (peerId: string) => Peer
+  node: () => Node
+  /** The remote has admitted us. */
+  admitted: (peer: Peer, link: Link, stream: Stream) => void
+  /** An attempt is over, well or badly. */
+  done: (peer: Peer) => void
+  /** A dial needs no event of its own: the peer is connected by another way. */
+  settled: (id: number) => void
+  failed: (err: PlainError, peerId: string, id: number) => void
+}
+
+interface Attempt {
+  peer: Peer
+  address: string
+  /** The Dial commands that wait for this attempt. */
+  ids: number[]
+  controller: AbortController
+  denial?: Denial
+}
+
+/**
+ * Dial commands to connections: one attempt at a time for each peer, the same address only once, and every command
+ * answered exactly once. An attempt is never given up because the peer has connected meanwhile: when both sides dial
+ * at the same moment and both did that, none would be connected.
+ */
+export class Dialler {
+  readonly #init: DiallerInit
+  readonly #active = new Map<string, Attempt>()
+  readonly #waiting: Attempt[] = []
+
+  constructor(init: DiallerInit) {
+    this.#init = init
+  }
+
+  dial(command: { id: number; peerId: string; address: string }): void {
+    const { allowList, isBarred, peer, settled, failed } = this.#init
+    const { id, peerId, address } = command
+    const refusal = this.#refusal(peerId, address, allowList, isBarred)
+    if (refusal !== undefined) {
+      failed({ code: 'ERR_NOT_ALLOWED', message: `dial to ${address} denied here: ${refusal}` }, peerId, id)
+      return
+    }
+    const target = peer(peerId)
+    if (target.announced) {
+      settled(id)
+      return
+    }
+    const same = this.#attempts(peerId).find(attempt => attempt.address === address)
+    if (same !== undefined) {
+      same.ids.push(id)
+      return
+    }
+    target.dials++
+    this.#waiting.push({ peer: target, address, ids: [id], controller: new AbortController() })
+    this.#startNext()
+  }
+
+  /** The peer is connected: all dials to it have come true. The id of the first, for the event that says so. */
+  claim(peerId: string): number | undefined {
+    let first: number | undefined
+    for (const attempt of this.#attempts(peerId)) {
+      for (const id of attempt.ids.splice(0)) {
+        if (first === undefined) first = id
+        else this.#init.settled(id)
+      }
+    }
+    return first
+  }
+
+  /** Our own gater denied a connection that a dial had made. */
+  denied(denial: Denial): void {
+    const attempt = denial.expected === undefined ? undefined : this.#active.get(denial.expected)
+    if (attempt !== undefined) attempt.denial = denial
+  }
+
+  /** Ends the dials to a peer, or all. */
+  cancel(peerId: string | undefined, reason: string): void {
+    for (const attempt of this.#attempts(peerId)) {
+      attempt.controller.abort(new Error(reason))
+      if (this.#active.get(attempt.peer.peerId) === attempt) continue
+      this.#waiting.splice(this.#waiting.indexOf(attempt), 1)
+      this.#finish(attempt, new P2pError('ERR_DIAL_FAILED', `dial to ${attempt.address} ended: ${reason}`))
+    }
+  }
+
+  #refusal(
+    peerId: string,
+    address: string,
+    allowList: AllowList,
+    isBarred: (subject: string) => boolean
+  ): string | undefined {
+    const ip = ipOfMultiaddr(address)
+    const keyHash = publicKeyHashOfPeerId(peerId)
+    const about = { direction: 'outbound', peerId, ...(ip !== undefined && { ip }) } as const
+    if (!allowList.mayKnow(peerId, keyHash)) return denialText({ reason: 'unknown-peer', ...about })
+    if (ip !== undefined && allowList.judge(peerId, keyHash, ip) === 'wrong-address') {
+      return denialText({ reason: 'wrong-address', ...about })
+    }
+    return isBarred(peerId) ? denialText({ reason: 'barred', direction: 'outbound', peerId }) : undefined
+  }
+
+  #attempts(peerId: string | undefined): Attempt[] {
+    const all = [...this.#active.values(), ...this.#waiting]
+    return peerId === undefined ? all : all.filter(attempt => attempt.peer.peerId === peerId)
+  }
+
+  #startNext(): void {
+    for (let i = 0; i < this.#waiting.length && this.#active.size < MAX_PARALLEL_DIALS;) {
+      const attempt = this.#waiting[i]!
+      if (this.#active.has(attempt.peer.peerId)) {
+        i++
+        continue
+      }
+      this.#waiting.splice(i, 1)
+      this.#active.set(attempt.peer.peerId, attempt)
+      void this.#run(attempt)
+    }
+  }
+
+  async #run(attempt: Attempt): Promise<void> {
+    const { timeoutMs, node, admitted } = this.#init
+    const { peer, address, controller } = attempt
+    let failure: unknown
+    try {
+      // The peer may have connected while this attempt waited for another.
+      if (!peer.announced) {
+        const target = { peerId: peer.peerId, address, timeoutMs, signal: controller.signal }
+        const { link, stream } = await dialPeer(node(), target, () => attempt.denial)
+        admitted(peer, link, stream)
+      }
+    } catch (err) {
+      failure = err
+    }
+    this.#active.delete(peer.peerId)
+    this.#finish(attempt, failure)
+    this.#startNext()
+  }
+
+  /** Commands that still wait have not come true: they are told why. */
+  #finish(attempt: Attempt, failure: unknown): void {
+    const { failed, done } = this.#init
+    const { peer, ids } = attempt
+    const error = toPlain(failure ?? 'the node is stopping', 'ERR_DIAL_FAILED')
+    for (const id of ids.splice(0)) failed(error, peer.peerId, id)
+    peer.dials--
+    done(peer)
+  }
+}

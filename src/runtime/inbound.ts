@@ -1,0 +1,48 @@
+import type { Stream } from '@libp2p/interface'
+import type { DroppedWriter, EventWriter } from '../channels/index.ts'
+import type { Clock } from '../clock.ts'
+import { MAX_INBOUND_STREAMS } from '../node/index.ts'
+import type { Link } from '../node/index.ts'
+import { Inbox } from '../protocol/index.ts'
+import type { InboxLimits } from '../protocol/index.ts'
+import type { Peer } from './peer.ts'
+
+export interface InboundStreamInit {
+  peer: Peer
+  link: Link
+  stream: Stream
+  clock: Clock
+  limits: InboxLimits
+  events: EventWriter
+  dropped: DroppedWriter
+  malformed: (reason: string) => void
+}
+
+/** Takes a stream that a peer has opened for his messages: what arrives on it goes to the receiver channel. */
+export function acceptStream(init: InboundStreamInit): void {
+  const { peer, link, stream, clock, limits, events, dropped, malformed } = init
+  if (link.inboundStreams >= MAX_INBOUND_STREAMS) {
+    const reason = `more than ${MAX_INBOUND_STREAMS} message streams at once`
+    stream.abort(new Error(reason))
+    malformed(reason)
+    return
+  }
+  link.inboundStreams++
+  stream.addEventListener('close', () => link.inboundStreams--)
+  // oxlint-disable-next-line no-new -- it lives on the stream's events
+  new Inbox({
+    stream,
+    limits,
+    clock,
+    deliver: run => {
+      // A connection that has been cut off delivers nothing more, even if bytes of it are still on their way up.
+      if (!link.open || !events.hasRoom(run.count, run.payloadBytes)) return false
+      events.data(peer.subject, run)
+      peer.received += run.count
+      peer.bytesReceived += run.wireBytes
+      return true
+    },
+    dropped: (messages, bytes) => dropped.add(peer.peerId, { messages, bytes }),
+    malformed
+  })
+}

@@ -1,0 +1,114 @@
+import type { ControlEvent, MisbehaviourCause, RuntimeSnapshot } from '../channels/index.ts'
+import type { BucketTable } from '../rate-limiter/index.ts'
+
+/** Who pays: an authenticated peer, or the rate subject of an address that has not proved who it is. */
+export type Subject = { peerId: string; ip?: never } | { ip: string; peerId?: never }
+
+/** What an observer saw. `evidence` is for people: a reason, never a payload. */
+export interface Offence {
+  cause: MisbehaviourCause
+  subject: Subject
+  evidence: string
+}
+
+/** One charge, kept so that an operator can answer "why was this peer cut off?". */
+type Debit = RuntimeSnapshot['buckets'][number]['debits'][number]
+
+export interface JudgeInit {
+  /** Two tables, so that a flood of addresses cannot touch the buckets of authenticated peers. */
+  peerBuckets: BucketTable
+  addressBuckets: BucketTable
+  costs: Record<MisbehaviourCause, number>
+  /** Ends everything that the subject has here; it is barred already. */
+  cutOff: (subject: Subject, reason: string) => void
+  emit: (event: Extract<ControlEvent, { type: 'ConnectionLimit' }>) => void
+}
+
+/** Debits kept for each subject, and subjects for which they are kept; the oldest go first. */
+const DEBITS_PER_SUBJECT = 8
+const MAX_DEBIT_SUBJECTS = 1_024
+/** Buckets listed at most: a snapshot stays small while somebody attacks from everywhere. */
+const MAX_BUCKETS_SHOWN = 1_024
+
+/**
+ * The single judge of misbehaviour (docs/decisions/0003). Observers report facts; the judge charges the subject's
+ * bucket and, when the bucket cannot pay, bars the subject, cuts it off and says so once, in that order. Nothing else
+ * hangs up on anyone for what he did. A bar ends when the bucket's own refill has brought one token back.
+ */
+export class Judge {
+  readonly #init: JudgeInit
+  /** Subjects whose bucket could not pay and has not had a token since. */
+  readonly #barred = new Set<string>()
+  readonly #debits = new Map<string, Debit[]>()
+
+  constructor(init: JudgeInit) {
+    this.#init = init
+  }
+
+  /** Charges an offence. */
+  report(offence: Offence): void {
+    const { costs, cutOff, emit } = this.#init
+    const { cause, subject, evidence } = offence
+    const key = subject.peerId ?? subject.ip
+    // What a barred subject does is prevented, not charged: else its bar would never end.
+    if (this.isBarred(key)) return
+    const cost = costs[cause]
+    const paid = this.#bucketsOf(key).take(key, cost)
+    this.#note(key, { cause, evidence, cost: paid ? cost : 0, time: Date.now() })
+    if (paid) return
+    this.#forgetServed()
+    this.#barred.add(key)
+    cutOff(subject, `token bucket empty: ${cause}`)
+    emit({ type: 'ConnectionLimit', ...subject, cause })
+  }
+
+  /** Whether a peer ID, or the rate subject of an IP, has an empty bucket. */
+  isBarred(subject: string): boolean {
+    if (!this.#barred.has(subject)) return false
+    if (this.#bucketsOf(subject).readyIn(subject) > 0) return true
+    this.#barred.delete(subject)
+    return false
+  }
+
+  /** The buckets that are not full, emptiest first, at most `MAX_BUCKETS_SHOWN`, with the last charges of each. */
+  inspect(): RuntimeSnapshot['buckets'] {
+    const { peerBuckets, addressBuckets } = this.#init
+    return [...peerBuckets.spent(), ...addressBuckets.spent()]
+      .toSorted((a, b) => a.tokens - b.tokens)
+      .slice(0, MAX_BUCKETS_SHOWN)
+      .map(({ subject, tokens }) => ({
+        ...(isAddress(subject) ? { ip: subject } : { peerId: subject }),
+        tokens,
+        barred: this.isBarred(subject),
+        debits: [...(this.#debits.get(subject) ?? [])]
+      }))
+  }
+
+  #bucketsOf(subject: string): BucketTable {
+    return isAddress(subject) ? this.#init.addressBuckets : this.#init.peerBuckets
+  }
+
+  /** Each new bar looks at the two oldest: the set never outgrows the buckets that are really empty by much. */
+  #forgetServed(): void {
+    let looked = 0
+    for (const subject of this.#barred) {
+      this.isBarred(subject)
+      if (++looked === 2) return
+    }
+  }
+
+  #note(subject: string, debit: Debit): void {
+    const debits = this.#debits.get(subject) ?? []
+    debits.push(debit)
+    if (debits.length > DEBITS_PER_SUBJECT) debits.shift()
+    // Set anew, so that the map stays in the order of the last debit.
+    this.#debits.delete(subject)
+    this.#debits.set(subject, debits)
+    if (this.#debits.size > MAX_DEBIT_SUBJECTS) this.#debits.delete(this.#debits.keys().next().value!)
+  }
+}
+
+/** Peer IDs are base58, which has neither dots nor colons. */
+function isAddress(subject: string): boolean {
+  return subject.includes('.') || subject.includes(':')
+}

@@ -1,0 +1,146 @@
+import type { Stream } from '@libp2p/interface'
+import type { Clock } from '../clock.ts'
+import { P2pError } from '../errors.ts'
+import type { Link } from '../node/index.ts'
+import { Outbox } from '../protocol/index.ts'
+import type { Outcome, OutboxLimits } from '../protocol/index.ts'
+
+/** How long a connection that has become superfluous must be idle before it is closed, in milliseconds. */
+const RETIRE_AFTER_MS = 1_000
+
+export interface PeerInit {
+  peerId: string
+  /** Own peer ID: with the peer's it decides which of two connections is kept. */
+  self: string
+  /** The peer's number on the receiver channel. */
+  subject: number
+  clock: Clock
+  outbox: OutboxLimits
+  /** Opening a message stream may take so long, in milliseconds. */
+  openTimeoutMs: number
+  settled: (peer: Peer, outcome: Outcome, count: number) => void
+  unanswered: (peer: Peer) => void
+  malformed: (peer: Peer, reason: string) => void
+}
+
+/** Everything the runtime holds for one peer: his connections, dials to him, and the messages on their way to him. */
+export class Peer {
+  readonly peerId: string
+  readonly subject: number
+  readonly outbox: Outbox
+  readonly #init: PeerInit
+  /** Connections, oldest first. */
+  readonly links: Link[] = []
+  /** Dials under way or waiting their turn. */
+  dials = 0
+  /** The application has been told Connected, and not yet Disconnected. */
+  announced = false
+  /** The peer's number on the sender channel. */
+  book = 0
+  sent = 0
+  bytesSent = 0
+  received = 0
+  bytesReceived = 0
+  /** The link that the outbox's stream is on. */
+  #streamLink: Link | undefined
+  readonly #retiring = new Set<Link>()
+  #waiting: Array<{ resolve: (link: Link) => void; reject: (err: Error) => void }> = []
+
+  constructor(init: PeerInit) {
+    this.#init = init
+    this.peerId = init.peerId
+    this.subject = init.subject
+    this.outbox = new Outbox({
+      limits: init.outbox,
+      clock: init.clock,
+      open: async () => this.#openStream(),
+      settled: (outcome, count) => {
+        init.settled(this, outcome, count)
+        if (!this.outbox.busy) queueMicrotask(() => this.#settleOnOne())
+      },
+      unanswered: () => init.unanswered(this),
+      malformed: reason => init.malformed(this, reason)
+    })
+  }
+
+  /**
+   * The connection that is kept when there are two (docs/protocol.md, "Two connections"): the one that the smaller
+   * peer ID dialled; both sides know which that is. Undefined while no connection is admitted.
+   */
+  get preferred(): Link | undefined {
+    const { self } = this.#init
+    const ours = self < this.peerId ? 'outbound' : 'inbound'
+    const admitted = this.links.filter(link => link.admitted && link.open)
+    return admitted.findLast(link => link.direction === ours) ?? admitted.at(-1)
+  }
+
+  /** Nothing is left that would need this object. */
+  get idle(): boolean {
+    return this.links.length === 0 && this.dials === 0 && this.outbox.unsettled === 0
+  }
+
+  /** A connection is usable; `stream` is a message stream that has shown it, if one has. */
+  admit(link: Link, stream?: Stream): void {
+    link.admitted = true
+    if (stream !== undefined) {
+      if (this.outbox.stream === undefined) this.#streamLink = link
+      this.outbox.attach(stream)
+    }
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const { resolve } of waiting) resolve(this.preferred ?? link)
+    this.#settleOnOne()
+  }
+
+  /** A connection has ended, or a dial has: if no way is left, everything is settled. */
+  reconsider(): void {
+    if (this.preferred !== undefined || this.dials > 0) return
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const { reject } of waiting) reject(notConnected(this.peerId))
+    this.outbox.disconnect()
+  }
+
+  async #openStream(): Promise<Stream> {
+    const link = this.preferred ?? (await this.#whenAdmitted())
+    const stream = await link.openStream(AbortSignal.timeout(this.#init.openTimeoutMs))
+    this.#streamLink = link
+    return stream
+  }
+
+  async #whenAdmitted(): Promise<Link> {
+    if (this.dials === 0) throw notConnected(this.peerId)
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
+  }
+
+  /** With two connections, moves to the one that is kept once nothing is in flight on the other, and retires that. */
+  #settleOnOne(): void {
+    if (this.links.length < 2) return
+    const { preferred } = this
+    const link = this.#streamLink
+    if (preferred === undefined) return
+    if (link !== undefined && link !== preferred && this.outbox.stream !== undefined && !this.outbox.busy) {
+      this.outbox.release()
+    }
+    for (const other of this.links) if (other !== preferred) this.#retire(other)
+  }
+
+  /** The side that dialled the superfluous connection closes it, when neither side has messages on it any more. */
+  #retire(link: Link): void {
+    if (link.direction === 'inbound' || this.#retiring.has(link)) return
+    this.#retiring.add(link)
+    this.#init.clock.after(RETIRE_AFTER_MS, () => {
+      this.#retiring.delete(link)
+      const { preferred } = this
+      if (!link.open || preferred === undefined || preferred === link) return
+      const unused =
+        link.inboundStreams === 0 && (this.#streamLink !== link || this.outbox.stream === undefined)
+      if (unused) void link.close('superseded by another connection to the same peer')
+      else this.#settleOnOne()
+    })
+  }
+}
+
+function notConnected(peerId: string): P2pError {
+  return new P2pError('ERR_DIAL_FAILED', `not connected to ${peerId}`)
+}

@@ -1,0 +1,125 @@
+/**
+ * The runtime thread's door: connects the runtime to the message port and the shared memory, and reports its end. It
+ * loads libp2p only behind a `try`, so that a failure to load is told like any other.
+ */
+import { workerData } from 'node:worker_threads'
+import type { MessagePort } from 'node:worker_threads'
+import {
+  CommandReader,
+  DOORBELL,
+  DroppedWriter,
+  EventWriter,
+  hasEnded,
+  QueueReader,
+  QueueWriter,
+  RuntimeState,
+  Word
+} from '../channels/index.ts'
+import type { QueueNotice, RuntimeData, SegmentNotice, ToApplication, ToRuntime } from '../channels/index.ts'
+import { systemClock } from '../clock.ts'
+import { messageOf, toPlain } from '../errors.ts'
+
+const { port, data } = workerData as { port: MessagePort; data: RuntimeData }
+const { control } = data
+
+const post = (message: ToApplication): void => port.postMessage(message)
+const announceTo =
+  (queue: QueueNotice['queue']) =>
+  (notice: SegmentNotice): void =>
+    post({ queue, ...notice })
+
+/** Wakes whoever blocks on a channel, and rings for whoever awaits it on his event loop. */
+const signalFor = (signal: number, armed: number) => (): void => {
+  Atomics.add(control, signal, 1)
+  Atomics.notify(control, signal)
+  if (Atomics.exchange(control, armed, 0) === 1) post(DOORBELL)
+}
+const wakeReceiver = signalFor(Word.receiverSignal, Word.receiverArmed)
+const wakePriority = signalFor(Word.prioritySignal, Word.priorityArmed)
+
+const { limits } = data.options
+const commandQueue = new QueueReader(() => {})
+const events = new EventWriter(
+  control,
+  new QueueWriter(announceTo('events')),
+  { messages: limits.receiverMessages, bytes: limits.receiverBytes },
+  wakeReceiver
+)
+const dropped = new DroppedWriter(
+  control,
+  data.dropped,
+  new QueueWriter(announceTo('priority')),
+  wakePriority
+)
+
+function signalReply(): void {
+  Atomics.add(control, Word.replySignal, 1)
+  Atomics.notify(control, Word.replySignal)
+}
+
+/** Publishes the end: after this store the application believes that nothing more comes. */
+function end(state: typeof RuntimeState.stopped | typeof RuntimeState.failed): void {
+  if (hasEnded(control)) return
+  Atomics.store(control, Word.state, state)
+  wakeReceiver()
+  wakePriority()
+  signalReply()
+  // Rings even if nobody has asked: the application's event loop should learn of the end without looking.
+  post(DOORBELL)
+  process.exit(state === RuntimeState.stopped ? 0 : 1)
+}
+
+function fail(err: unknown): void {
+  events.control({
+    type: 'Error',
+    code: 'ERR_RUNTIME_FAILED',
+    message: `the runtime failed: ${messageOf(err)}`
+  })
+  end(RuntimeState.failed)
+}
+
+process.on('uncaughtException', fail)
+// A rejection that nobody awaits harms nobody but its own task, and remote parties can bring some about in libp2p:
+// it must not end the runtime. It is told, because it is a defect.
+process.on('unhandledRejection', reason => {
+  events.control({ type: 'Error', code: 'ERR_INTERNAL', message: `a task failed: ${messageOf(reason)}` })
+})
+
+try {
+  const { Runtime } = await import('./runtime.ts')
+  const runtime = new Runtime({
+    privateKey: data.privateKey,
+    listen: data.listen,
+    options: data.options,
+    clock: systemClock,
+    commands: new CommandReader(control, commandQueue),
+    events,
+    dropped,
+    stopped: () => end(RuntimeState.stopped)
+  })
+
+  port.on('message', (message: ToRuntime) => {
+    if (message === DOORBELL) runtime.drainCommands()
+    else if ('segment' in message) {
+      commandQueue.announce(message)
+      // A doorbell that came before this notice could only be followed up to here.
+      runtime.drainCommands()
+    } else {
+      const { request, body } = message
+      try {
+        post({ reply: request, value: runtime.request(body) })
+      } catch (err) {
+        post({ reply: request, error: toPlain(err, 'ERR_INTERNAL') })
+      }
+      signalReply()
+    }
+  })
+
+  const addresses = await runtime.start()
+  post({ started: { addresses } })
+  Atomics.compareExchange(control, Word.state, RuntimeState.starting, RuntimeState.running)
+  signalReply()
+} catch (err) {
+  post({ started: { error: toPlain(err, 'ERR_RUNTIME_FAILED') } })
+  end(RuntimeState.failed)
+}
