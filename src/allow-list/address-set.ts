@@ -24,10 +24,12 @@ export class AddressSet {
     }
   }
 
-  /** @param ip a text that `normalizeIp` gave */
+  /** @param ip a text that `normalizeIp` gave; any other is in no set */
   has(ip: string): boolean {
     if (this.#single.has(ip)) return true
-    if (isIP(ip) === 4) return this.#ranges4?.check(ip, 'ipv4') ?? false
-    return this.#ranges6?.check(ip, 'ipv6') ?? false
+    const version = isIP(ip)
+    if (version === 4) return this.#ranges4?.check(ip, 'ipv4') ?? false
+    if (version === 6) return this.#ranges6?.check(ip, 'ipv6') ?? false
+    return false
   }
 }

@@ -86,7 +86,8 @@ export function canonicalEntries(values: unknown): AllowListEntry[] {
     )
   }
   const names = new Set<string>()
-  return values.map(value => {
+  // not `map`, which passes over holes
+  return Array.from(values, value => {
     const entry = canonicalEntry(value)
     if (names.has(entry.peerId)) throw invalid(`Two allow list entries for ${entry.peerId}: wanted one`)
     names.add(entry.peerId)
@@ -100,7 +101,7 @@ function canonicalIps(ips: unknown): string[] {
       `Invalid ips ${shown(ips)} of an allow list entry: wanted an array of 1 to ${MAX_IPS}, or no ips for any address`
     )
   }
-  return [...new Set(ips.map(canonicalIp))]
+  return [...new Set(Array.from(ips, canonicalIp))]
 }
 
 function invalid(message: string): P2pError {

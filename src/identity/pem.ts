@@ -36,8 +36,9 @@ export function readPem(text: string, form: string): RawKey {
 
 function fromKeyObject(key: KeyObject, form: string): RawKey {
   const type = key.asymmetricKeyType
-  if (type === 'ed25519')
+  if (type === 'ed25519') {
     return { type: 'Ed25519', raw: jwkBytes(key, 'd', 'x'), form: `Ed25519 in a ${form}` }
+  }
   if (type === 'rsa') {
     const raw = Uint8Array.from(key.export({ type: 'pkcs1', format: 'der' }))
     return { type: 'RSA', raw, form: `RSA in a ${form}` }

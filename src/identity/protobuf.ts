@@ -35,7 +35,6 @@ export function readProtobuf(bytes: Uint8Array, given: string): RawKey {
     const what = there < prefix.length ? 'truncated' : 'followed by something else'
     throw invalidKey(form, `it is ${what}: it announces ${prefix.length} bytes of key and holds ${there}`)
   }
-  // a copy: the caller may overwrite its bytes
   return { type, raw: Uint8Array.from(bytes.subarray(prefix.end)), form: `${type} in a ${form}` }
 }
 

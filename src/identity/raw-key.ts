@@ -34,13 +34,15 @@ function readText(input: string): RawKey {
 }
 
 function readBytes(bytes: Uint8Array): RawKey {
-  const form = `${bytes.length} bytes`
-  if (bytes.length > MAX_INPUT_LENGTH) throw tooLong(form)
-  if (bytes.length === 0) throw invalidKey(form, 'it is empty')
-  if (Buffer.from(bytes).includes('-----BEGIN')) {
-    throw invalidKey(form, 'these are the bytes of a PEM; give it as a string')
+  const form = `${bytes.byteLength} bytes`
+  if (bytes.byteLength > MAX_INPUT_LENGTH) throw tooLong(form)
+  if (bytes.byteLength === 0) throw invalidKey(form, 'it is empty')
+  // a copy: the memory may be shared with another thread
+  const copy = Buffer.from(bytes)
+  if (copy.includes('-----BEGIN')) {
+    throw invalidKey(form, 'these are the bytes of a PEM text; give the text, as a string')
   }
-  return readProtobuf(bytes, form)
+  return readProtobuf(copy, form)
 }
 
 function tooLong(form: string): Error {

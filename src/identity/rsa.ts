@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { signsForItself } from './signs-for-itself.ts'
 
-/** The least that libp2p implementations accept. */
+/** go-libp2p accepts no smaller key. */
 const MIN_MODULUS_BITS = 2_048
 
 /** js-libp2p refuses to read a remote's public key above this size (`MAX_RSA_JWK_SIZE`): just under 8,192 bits. */

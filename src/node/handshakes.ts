@@ -74,24 +74,26 @@ export class HandshakeGuard {
 
   /** Puts the guard between a transport and its upgrader. */
   guardTransport<T extends Transport>(transport: T): T {
-    const { createListener, dial } = transport
+    const createListener = transport.createListener.bind(transport)
+    const dial = transport.dial.bind(transport)
     transport.createListener = options =>
-      createListener.call(transport, { ...options, upgrader: this.#guardUpgrader(options.upgrader) })
+      createListener({ ...options, upgrader: this.#guardUpgrader(options.upgrader) })
     transport.dial = async (address, options) =>
-      dial.call(transport, address, { ...options, upgrader: this.#guardUpgrader(options.upgrader) })
+      dial(address, { ...options, upgrader: this.#guardUpgrader(options.upgrader) })
     return transport
   }
 
   /** Notes when an encrypter takes over: from there on Noise bounds its own messages. */
   guardEncrypter<T extends ConnectionEncrypter>(encrypter: T): T {
-    const { secureInbound, secureOutbound } = encrypter
+    const secureInbound = encrypter.secureInbound.bind(encrypter)
+    const secureOutbound = encrypter.secureOutbound.bind(encrypter)
     encrypter.secureInbound = async (connection, options) => {
       this.#budgets.get(connection)?.end()
-      return secureInbound.call(encrypter, connection, options)
+      return secureInbound(connection, options)
     }
     encrypter.secureOutbound = async (connection, options) => {
       this.#budgets.get(connection)?.end()
-      return secureOutbound.call(encrypter, connection, options)
+      return secureOutbound(connection, options)
     }
     return encrypter
   }
