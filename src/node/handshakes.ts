@@ -1,24 +1,14 @@
-import type {
-  ConnectionEncrypter,
-  MessageStream,
-  MultiaddrConnection,
-  Transport,
-  Upgrader
-} from '@libp2p/interface'
+import type { MultiaddrConnection, Transport, Upgrader } from '@libp2p/interface'
 import { ipOfMultiaddr, rateSubject } from '../addresses/index.ts'
 import { messageOf } from '../errors.ts'
+import { guardNegotiation } from './negotiation-guard.ts'
+
+/** The only security protocol spoken (docs/protocol.md, "Connections"). */
+const NOISE_PROTOCOL = '/noise'
 
 /** Inbound handshakes under way at once, in all and from one rate subject: one address never takes all places. */
 const MAX_PENDING = 256
 const MAX_PENDING_PER_SUBJECT = 64
-/**
- * Bytes a remote may send before the Noise handshake begins: it only names two protocols, in under 100 bytes. The
- * reader of that negotiation costs quadratic time on a broken length, so this bound is what keeps it harmless.
- */
-const MAX_NEGOTIATION_BYTES = 4_096
-
-/** Why an inbound connection was not upgraded. */
-export type InboundRefusal = 'barred' | 'full' | 'pending'
 
 export interface HandshakeGuardInit {
   /** Whether the rate subject of an address has an empty bucket: the cheapest check comes first. */
@@ -29,44 +19,19 @@ export interface HandshakeGuardInit {
   wasDenied: (connection: MultiaddrConnection) => boolean
   /** A remote at `ip` did not complete a handshake that it was free to complete. */
   failed: (ip: string, reason: string) => void
-  /** A remote was turned away before its handshake for lack of room. */
-  refused: (ip: string, refusal: 'full' | 'pending') => void
+  /** A remote was turned away before its handshake, for lack of room. */
+  refused: (ip: string) => void
 }
-
-/** Counts a connection's bytes until its Noise handshake begins. */
-class NegotiationBudget {
-  #bytes = 0
-  readonly #connection: Droppable
-  readonly #onData: Droppable['onData']
-
-  constructor(connection: Droppable) {
-    this.#connection = connection
-    this.#onData = connection.onData.bind(connection)
-    connection.onData = data => {
-      this.#bytes += data.byteLength
-      if (this.#bytes > MAX_NEGOTIATION_BYTES) {
-        connection.abort(new Error(`more than ${MAX_NEGOTIATION_BYTES} bytes before the handshake`))
-      } else this.#onData(data)
-    }
-  }
-
-  end(): void {
-    this.#connection.onData = this.#onData
-  }
-}
-
-/** The part of libp2p's AbstractMultiaddrConnection that the budget stands in front of. */
-type Droppable = MultiaddrConnection & { onData: (data: { byteLength: number }) => void }
 
 /**
  * Watches handshakes from outside: libp2p itself does not say who failed one. It stands between the transport and the
- * upgrader, and between the upgrader and the encrypter (docs/decisions/0005).
+ * upgrader (docs/decisions/0005).
  */
 export class HandshakeGuard {
   readonly #init: HandshakeGuardInit
-  readonly #budgets = new WeakMap<MessageStream, NegotiationBudget>()
-  readonly #pendingBySubject = new Map<string, number>()
-  #pending = 0
+  /** Inbound connections whose handshake is under way, by rate subject. */
+  readonly #pending = new Map<string, Set<MultiaddrConnection>>()
+  #pendingInAll = 0
 
   constructor(init: HandshakeGuardInit) {
     this.#init = init
@@ -83,19 +48,9 @@ export class HandshakeGuard {
     return transport
   }
 
-  /** Notes when an encrypter takes over: from there on Noise bounds its own messages. */
-  guardEncrypter<T extends ConnectionEncrypter>(encrypter: T): T {
-    const secureInbound = encrypter.secureInbound.bind(encrypter)
-    const secureOutbound = encrypter.secureOutbound.bind(encrypter)
-    encrypter.secureInbound = async (connection, options) => {
-      this.#budgets.get(connection)?.end()
-      return secureInbound(connection, options)
-    }
-    encrypter.secureOutbound = async (connection, options) => {
-      this.#budgets.get(connection)?.end()
-      return secureOutbound(connection, options)
-    }
-    return encrypter
+  /** Ends the inbound handshakes under way from a rate subject. */
+  end(subject: string, reason: string): void {
+    for (const connection of this.#pending.get(subject) ?? []) connection.abort(new Error(reason))
   }
 
   #guardUpgrader(upgrader: Upgrader): Upgrader {
@@ -107,7 +62,7 @@ export class HandshakeGuard {
       upgradeInbound: async (connection, options) =>
         this.#inbound(connection, async () => upgrader.upgradeInbound(connection, options)),
       upgradeOutbound: async (connection, options) => {
-        this.#budgets.set(connection, new NegotiationBudget(connection as Droppable))
+        guardConnection(connection)
         return upgrader.upgradeOutbound(connection, options)
       }
     }
@@ -118,27 +73,30 @@ export class HandshakeGuard {
     const ip = ipOfMultiaddr(connection.remoteAddr.toString()) ?? ''
     const subject = rateSubject(ip)
     if (isBarred(subject)) throw BARRED
-    const pendingHere = this.#pendingBySubject.get(subject) ?? 0
-    const crowded = this.#pending >= MAX_PENDING || pendingHere >= MAX_PENDING_PER_SUBJECT
-    if (crowded || !hasRoom(this.#pending)) {
-      refused(ip, crowded ? 'pending' : 'full')
+    const here = this.#pending.get(subject) ?? new Set()
+    const crowded = this.#pendingInAll >= MAX_PENDING || here.size >= MAX_PENDING_PER_SUBJECT
+    if (crowded || !hasRoom(this.#pendingInAll)) {
+      refused(ip)
       throw FULL
     }
-    this.#pending++
-    this.#pendingBySubject.set(subject, pendingHere + 1)
-    this.#budgets.set(connection, new NegotiationBudget(connection as Droppable))
+    this.#pendingInAll++
+    this.#pending.set(subject, here.add(connection))
+    guardConnection(connection)
     try {
       await upgrade()
     } catch (err) {
       if (!wasDenied(connection)) failed(ip, messageOf(err))
       throw err
     } finally {
-      this.#pending--
-      const left = this.#pendingBySubject.get(subject)! - 1
-      if (left === 0) this.#pendingBySubject.delete(subject)
-      else this.#pendingBySubject.set(subject, left)
+      this.#pendingInAll--
+      here.delete(connection)
+      if (here.size === 0) this.#pending.delete(subject)
     }
   }
+}
+
+function guardConnection(connection: MultiaddrConnection): void {
+  guardNegotiation(connection, NOISE_PROTOCOL, reason => connection.abort(new Error(reason)))
 }
 
 /** Made once: turning somebody away must not cost a stack trace. */

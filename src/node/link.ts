@@ -24,7 +24,11 @@ export class Link {
   admitted: boolean
   #endReason: string | undefined
 
-  constructor(connection: Connection) {
+  /** What the peer did wrong that ended the connection, if that is why it ended. */
+  fault: string | undefined
+
+  /** `closed` is called once, when the connection has ended. */
+  constructor(connection: Connection, closed: (link: Link) => void) {
     const { remotePeer, remoteAddr, direction } = connection
     this.connection = connection
     this.peerId = remotePeer.toString()
@@ -33,9 +37,13 @@ export class Link {
     this.ip = ipOfMultiaddr(this.address)
     this.direction = direction
     this.admitted = direction === 'inbound'
-    connection.addEventListener('close', event => {
-      this.#endReason ??=
-        event.error === undefined ? 'the remote closed the connection' : messageOf(event.error)
+    connection.addEventListener('close', ({ error, local }) => {
+      if (error === undefined) this.#endReason ??= 'the remote closed the connection'
+      else if (this.#endReason === undefined) {
+        this.#endReason = messageOf(error)
+        if (local === true && isPeersFault(error)) this.fault = this.#endReason
+      }
+      closed(this)
     })
   }
 
@@ -69,4 +77,12 @@ export class Link {
     this.#endReason ??= reason
     this.connection.abort(new Error(reason))
   }
+}
+
+/**
+ * Whether an error that ended a connection from this side tells of bytes that do not decode (muxer and Noise), rather
+ * than of the network: those errors carry a system error number, or the name of a timeout.
+ */
+function isPeersFault(error: Error): boolean {
+  return !('errno' in error) && error.name !== 'TimeoutError' && error.name !== 'AbortError'
 }

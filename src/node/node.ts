@@ -9,6 +9,8 @@ import { PROTOCOL_ID } from '../framing/index.ts'
 import { HandshakeGuard } from './handshakes.ts'
 import type { HandshakeGuardInit } from './handshakes.ts'
 import { Link } from './link.ts'
+import { guardMuxer } from './muxer-guard.ts'
+import { guardNegotiation } from './negotiation-guard.ts'
 
 /** Message streams that a peer may have open on one connection at once (docs/protocol.md, "Streams"). */
 export const MAX_INBOUND_STREAMS = 256
@@ -43,6 +45,8 @@ export interface Node {
   addresses: string[]
   /** Connects; rejects when the connection did not pass every local check. */
   dial: (address: string, peerId: string, signal: AbortSignal) => Promise<Link>
+  /** Ends the inbound handshakes under way from the rate subject of an address. */
+  endHandshakes: (subject: string, reason: string) => void
   stop: () => Promise<void>
 }
 
@@ -52,7 +56,7 @@ export async function createNode(init: NodeInit): Promise<Node> {
   const links = new WeakMap<Connection, Link>()
   const linkOf = (connection: Connection): Link => {
     let link = links.get(connection)
-    if (link === undefined) links.set(connection, (link = new Link(connection)))
+    if (link === undefined) links.set(connection, (link = new Link(connection, init.closed)))
     return link
   }
 
@@ -63,13 +67,21 @@ export async function createNode(init: NodeInit): Promise<Node> {
     transports: [
       components => guard.guardTransport(tcp({ listenOpts: { noDelay: true, keepAlive: true } })(components))
     ],
-    connectionEncrypters: [components => guard.guardEncrypter(noise()(components))],
+    connectionEncrypters: [noise()],
     streamMuxers: [
-      yamux({
-        maxInboundStreams: MAX_MUXED_STREAMS,
-        maxEarlyStreams: MAX_MUXED_STREAMS,
-        streamOptions: { maxStreamWindowSize: MAX_STREAM_WINDOW_BYTES }
-      })
+      () =>
+        guardMuxer(
+          yamux({
+            maxInboundStreams: MAX_MUXED_STREAMS,
+            maxEarlyStreams: MAX_MUXED_STREAMS,
+            streamOptions: { maxStreamWindowSize: MAX_STREAM_WINDOW_BYTES }
+          })(),
+          {
+            maxDataBytes: MAX_STREAM_WINDOW_BYTES,
+            stream: (stream, connection) =>
+              guardNegotiation(stream, PROTOCOL_ID, reason => connection.abort(new Error(reason)))
+          }
+        )
     ],
     connectionGater: init.gater,
     connectionManager: {
@@ -92,7 +104,6 @@ export async function createNode(init: NodeInit): Promise<Node> {
   const on = <K extends keyof Libp2pEvents>(type: K, listener: (event: Libp2pEvents[K]) => void): void =>
     libp2p.addEventListener(type, listener)
   on('connection:open', event => init.opened(linkOf(event.detail)))
-  on('connection:close', event => init.closed(linkOf(event.detail)))
   // Nothing about a peer is worth keeping when he is gone: dials name their address, the list its peers.
   on('peer:disconnect', event => void libp2p.peerStore.delete(event.detail).catch(() => {}))
 
@@ -111,6 +122,7 @@ export async function createNode(init: NodeInit): Promise<Node> {
     addresses: libp2p.getMultiaddrs().map(address => address.toString()),
     dial: async (address, peerId, signal) =>
       linkOf(await libp2p.dial(multiaddr(`${address}/p2p/${peerId}`), { signal, force: true })),
+    endHandshakes: (subject, reason) => guard.end(subject, reason),
     stop: async () => libp2p.stop()
   }
 }

@@ -27,6 +27,8 @@ const WINDOW_BYTES = 4 * 1024 * 1024
  * strangers, until the application reads: the backlog is bounded by what the application itself has asked for.
  */
 const MAX_UNREAD_CONTROL = 65_536
+/** Connections turned away for lack of room are reported at most this often, in milliseconds. */
+const REFUSAL_INTERVAL_MS = 10_000
 
 export interface RuntimeInit {
   privateKey: Uint8Array
@@ -53,6 +55,7 @@ export class Runtime implements CommandHandler {
   readonly #denied = new WeakSet<MultiaddrConnection>()
   readonly #dialler: Dialler
   #node: Node | undefined
+  #refusalTold = -Infinity
   #links = 0
   #stopping = false
 
@@ -109,7 +112,7 @@ export class Runtime implements CommandHandler {
             subject: { ip: rateSubject(ip) },
             evidence: reason
           }),
-        refused: () => {}
+        refused: ip => this.#onRefused(ip)
       },
       handshakeTimeoutMs: limits.handshakeTimeoutMs,
       opened: link => this.#onOpened(link),
@@ -247,6 +250,7 @@ export class Runtime implements CommandHandler {
     const index = peer?.links.indexOf(link) ?? -1
     if (peer === undefined || index < 0) return
     peer.links.splice(index, 1)
+    if (link.fault !== undefined) this.#charge('malformed-message', link.peerId, link.fault)
     this.#review(peer, link.endReason)
   }
 
@@ -324,9 +328,19 @@ export class Runtime implements CommandHandler {
     this.#judge.report({ cause, subject: { ip: rateSubject(ip) }, evidence: denialText(denial) })
   }
 
+  /** Lack of room is told, but not for every connection: whoever causes it must not fill the channel that reports it. */
+  #onRefused(ip: string): void {
+    const now = this.#init.clock.now()
+    if (now - this.#refusalTold < REFUSAL_INTERVAL_MS) return
+    this.#refusalTold = now
+    const message = `connections are turned away for lack of room, the last one from ${ip}`
+    this.#init.events.control({ type: 'Error', code: 'ERR_NOT_ALLOWED', message })
+  }
+
   /** Ends everything a barred subject has here, except what named peers hold from a barred address. */
   #cutOff(subject: Subject, reason: string): void {
     if (subject.peerId !== undefined) this.#hangUp(subject.peerId, reason)
+    else this.#node?.endHandshakes(subject.ip, reason)
   }
 
   /** The application wants no connection to this peer: its messages are settled now, the goodbye may take a moment. */
