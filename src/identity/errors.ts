@@ -9,6 +9,3 @@ import { P2pError } from '../errors.ts'
 export function invalidKey(form: string, problem: string): P2pError {
   return new P2pError('ERR_INVALID_KEY', `Invalid key (${form}): ${problem}`)
 }
-
-/** The problem of a key whose two halves do not belong together. */
-export const NOT_A_PAIR = 'its public key is not that of its private key'

@@ -1,6 +1,5 @@
-import { createPrivateKey, type KeyObject } from 'node:crypto'
-import { invalidKey, NOT_A_PAIR } from './errors.ts'
-import { signsForItself } from './signs-for-itself.ts'
+import { createECDH, createPrivateKey, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { invalidKey } from './errors.ts'
 import type { RawKey } from './types.ts'
 
 const BEGIN = /-----BEGIN ([A-Z0-9 ]{1,40})-----/g
@@ -37,7 +36,8 @@ export function readPem(text: string, form: string): RawKey {
 function fromKeyObject(key: KeyObject, form: string): RawKey {
   const type = key.asymmetricKeyType
   if (type === 'ed25519') {
-    return { type: 'Ed25519', raw: jwkBytes(key, 'd', 'x'), form: `Ed25519 in a ${form}` }
+    const raw = jwkBytes(key.export({ format: 'jwk' }), 'd', 'x')
+    return { type: 'Ed25519', raw, form: `Ed25519 in a ${form}` }
   }
   if (type === 'rsa') {
     const raw = Uint8Array.from(key.export({ type: 'pkcs1', format: 'der' }))
@@ -47,12 +47,31 @@ function fromKeyObject(key: KeyObject, form: string): RawKey {
 
   const curve = key.asymmetricKeyDetails?.namedCurve ?? 'without a name'
   if (curve !== 'secp256k1') throw invalidKey(form, `it is a key of the curve ${curve}; wanted secp256k1`)
-  // the block may carry a public key, which OpenSSL takes on trust
-  if (!signsForItself(key)) throw invalidKey(form, NOT_A_PAIR)
-  return { type: 'secp256k1', raw: jwkBytes(key, 'd'), form: `secp256k1 in a ${form}` }
+  const raw = secp256k1Scalar(key)
+  if (raw === undefined) {
+    throw invalidKey(form, 'its scalar is out of range, or its public key is not that of its private key')
+  }
+  return { type: 'secp256k1', raw, form: `secp256k1 in a ${form}` }
 }
 
-function jwkBytes(key: KeyObject, ...fields: Array<'d' | 'x'>): Uint8Array {
-  const jwk = key.export({ format: 'jwk' })
+/** The scalar of a sound key. OpenSSL takes any scalar, and on trust the public key that may stand beside it. */
+function secp256k1Scalar(key: KeyObject): Uint8Array | undefined {
+  try {
+    const jwk = key.export({ format: 'jwk' })
+    const scalar = jwkBytes(jwk, 'd')
+    const ecdh = createECDH('secp256k1')
+    ecdh.setPrivateKey(scalar)
+    return ecdh
+      .getPublicKey()
+      .subarray(1)
+      .equals(jwkBytes(jwk, 'x', 'y'))
+      ? scalar
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function jwkBytes(jwk: JsonWebKey, ...fields: Array<'d' | 'x' | 'y'>): Uint8Array {
   return Uint8Array.from(Buffer.concat(fields.map(field => Buffer.from(jwk[field] ?? '', 'base64url'))))
 }

@@ -1,7 +1,7 @@
 import { createECDH, createPrivateKey, createPublicKey } from 'node:crypto'
 import { generateKeyPair, privateKeyFromRaw, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import { P2pError, shown } from '../errors.ts'
-import { invalidKey, NOT_A_PAIR } from './errors.ts'
+import { invalidKey } from './errors.ts'
 import { readRawKey } from './raw-key.ts'
 import { rsaProblem } from './rsa.ts'
 import type { KeyType, NodePrivateKey, PrivateKeyInput } from './types.ts'
@@ -75,7 +75,9 @@ const PROBLEM_OF: Record<KeyType, (raw: Uint8Array) => string | undefined> = {
     const privateKey = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' })
     const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
     const publicKey = raw.subarray(ED25519_SEED_BYTES)
-    return spki.subarray(-publicKey.length).equals(publicKey) ? undefined : NOT_A_PAIR
+    return spki.subarray(-publicKey.length).equals(publicKey)
+      ? undefined
+      : 'its public key is not that of its private key'
   },
   secp256k1: raw => {
     if (raw.length !== SECP256K1_RAW_BYTES) return `wanted a scalar of 32 bytes, not ${raw.length}`

@@ -1,5 +1,4 @@
-import { createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
-import { signsForItself } from './signs-for-itself.ts'
+import { createPrivateKey, createPublicKey, sign, verify, type JsonWebKey, type KeyObject } from 'node:crypto'
 
 /** go-libp2p accepts no smaller key. */
 const MIN_MODULUS_BITS = 2_048
@@ -10,27 +9,38 @@ const MAX_SPKI_BYTES = 1_061
 /** Go's crypto/rsa verifies with no larger exponent. */
 const MAX_PUBLIC_EXPONENT = 2n ** 31n - 1n
 
+/** Any message will do: see `isPair`. */
+const PROBE = new Uint8Array(32)
+
 /** What is wrong with a PKCS#1 private key in DER, or undefined if it is sound. OpenSSL checks none of this. */
 export function rsaProblem(der: Uint8Array): string | undefined {
-  let key: KeyObject
   try {
-    key = createPrivateKey({ key: Buffer.from(der), format: 'der', type: 'pkcs1' })
+    return problemOf(createPrivateKey({ key: Buffer.from(der), format: 'der', type: 'pkcs1' }), der)
   } catch {
-    return 'it is not PKCS#1 DER'
+    return 'it is not an RSA key in PKCS#1 DER'
   }
+}
+
+function problemOf(key: KeyObject, der: Uint8Array): string | undefined {
+  const publicKey = createPublicKey(key)
   const bits = key.asymmetricKeyDetails?.modulusLength ?? 0
   if (bits < MIN_MODULUS_BITS) return `it has ${bits} bits; wanted at least ${MIN_MODULUS_BITS}`
-  const spkiBytes = createPublicKey(key).export({ type: 'spki', format: 'der' }).length
+  const spkiBytes = publicKey.export({ type: 'spki', format: 'der' }).length
   if (spkiBytes > MAX_SPKI_BYTES) {
     return `it has ${bits} bits, a public key of ${spkiBytes} bytes; peers read at most ${MAX_SPKI_BYTES}, just under 8192 bits`
   }
   if (!key.export({ type: 'pkcs1', format: 'der' }).equals(der)) {
     return 'it is followed by something else, or not written as DER prescribes'
   }
-  if (!isConsistent(key.export({ format: 'jwk' })) || !signsForItself(key)) {
+  if (!isConsistent(key.export({ format: 'jwk' })) || !isPair(key, publicKey)) {
     return 'its numbers do not belong together (two primes wanted, and an odd public exponent under 2^31)'
   }
   return undefined
+}
+
+/** Whether the public key verifies what the private key signs. If a factor is no prime, it does not. */
+function isPair(key: KeyObject, publicKey: KeyObject): boolean {
+  return verify('sha256', PROBE, publicKey, sign('sha256', PROBE, key))
 }
 
 /**

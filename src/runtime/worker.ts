@@ -116,8 +116,9 @@ try {
   })
 
   const addresses = await runtime.start()
-  post({ started: { addresses } })
+  // Before the word of it: whoever hears that it runs may use it at once.
   Atomics.compareExchange(control, Word.state, RuntimeState.starting, RuntimeState.running)
+  post({ started: { addresses } })
   signalReply()
 } catch (err) {
   post({ started: { error: toPlain(err, 'ERR_RUNTIME_FAILED') } })

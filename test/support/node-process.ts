@@ -23,7 +23,9 @@
  */
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
+import type { createHash } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
+import type { Worker } from 'node:worker_threads'
 import type { Command, P2p, P2pErrorCode, P2pEvent, P2pOptions } from 'bitvmx-p2p'
 import { onTestFinished } from 'vitest'
 
@@ -49,6 +51,9 @@ export interface NodeScope {
   payload: (size: number, seed: number) => Uint8Array
   /** Hex SHA-256. */
   sha256: (data: Uint8Array) => string
+  createHash: typeof createHash
+  /** The thread behind `p2p`, for tests that kill it. */
+  runtimeThread: Worker
   /** Lives as long as the process: for what one `run` leaves to the next. */
   state: Record<string, unknown>
 }

@@ -1,13 +1,26 @@
 // A node that does what its parent asks over IPC: see test/support/node-process.ts.
 import { createHash } from 'node:crypto'
-import { generatePrivateKey, P2p } from 'bitvmx-p2p'
+import { syncBuiltinESMExports } from 'node:module'
+import threads from 'node:worker_threads'
+
+// The runtime thread is nobody's business but the module's: a test that wants it dead has to catch it at birth.
+threads.Worker = class extends threads.Worker {
+  constructor(...args) {
+    super(...args)
+    scope.runtimeThread = this
+  }
+}
+syncBuiltinESMExports()
+const { generatePrivateKey, P2p } = await import('bitvmx-p2p')
 
 const log = []
 
 const scope = {
   p2p: undefined,
+  runtimeThread: undefined,
   log,
   state: {},
+  createHash,
   sha256: data => createHash('sha256').update(data).digest('hex'),
   payload(size, seed) {
     const data = new Uint8Array(size)
@@ -41,7 +54,10 @@ function matches(event, match) {
 }
 
 function show(value) {
-  return JSON.stringify(value, (key, part) => (key === 'data' ? `${part.length} bytes` : part)).slice(0, 2_000)
+  return JSON.stringify(value, (key, part) => (key === 'data' ? `${part.length} bytes` : part)).slice(
+    0,
+    2_000
+  )
 }
 
 const methods = {

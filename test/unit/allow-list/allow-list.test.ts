@@ -6,6 +6,44 @@ import { ALICE, BOB, CAROL, entries, HASH, ipTexts, RSA, RSA_CID, thrown } from 
 const seed = 0x616c6c6f
 const hash = (index: number): string => index.toString(16).padStart(64, '0')
 
+/** The eight groups of an IPv6 address, by way of the URL parser. */
+function groupsOf(ip: string): number[] {
+  const [head = '', tail = ''] = canonicalIp6(ip).split('::')
+  const [before = [], after = []] = [head, tail].map(part =>
+    part === '' ? [] : part.split(':').map(group => Number.parseInt(group, 16))
+  )
+  return [...before, ...Array<number>(8 - before.length - after.length).fill(0), ...after]
+}
+
+function canonicalIp6(ip: string): string {
+  return new URL(`http://[${ip}]`).hostname.slice(1, -1)
+}
+
+function numberOf(ip: string): bigint {
+  return ip.includes(':')
+    ? groupsOf(ip).reduce((sum, group) => (sum << 16n) | BigInt(group), 0n)
+    : ip.split('.').reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n)
+}
+
+/** Whether a range holds an address, by arithmetic. */
+function holds(range: string, ip: string): boolean {
+  const [network = '', prefix] = range.split('/')
+  if (network.includes(':') !== ip.includes(':')) return false
+  const width = ip.includes(':') ? 128n : 32n
+  const shift = width - BigInt(prefix ?? width)
+  return numberOf(network) >> shift === numberOf(ip) >> shift
+}
+
+/** An address that differs in one bit, which is where a mask goes wrong. */
+function flip(ip: string, bit: number): string {
+  if (!ip.includes(':')) {
+    const bytes = ip.split('.').map(Number)
+    return bytes.map((byte, index) => (index === (bit >> 3) % 4 ? byte ^ (1 << (bit & 7)) : byte)).join('.')
+  }
+  const flipped = groupsOf(ip).map((group, index) => (index === bit >> 4 ? group ^ (1 << (bit & 15)) : group))
+  return canonicalIp6(flipped.map(group => group.toString(16)).join(':'))
+}
+
 describe('who is allowed', () => {
   it('is nobody on an empty list', () => {
     const list = new AllowList([])
@@ -85,33 +123,6 @@ describe('who is allowed', () => {
   })
 
   it('agrees with arithmetic on every range', () => {
-    const number = (ip: string): bigint =>
-      ip.includes(':')
-        ? groups(ip).reduce((sum, group) => (sum << 16n) | BigInt(group), 0n)
-        : ip.split('.').reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n)
-    const groups = (ip: string): number[] => {
-      const [head = '', tail] = new URL(`http://[${ip}]`).hostname.slice(1, -1).split('::')
-      const read = (text: string): number[] =>
-        text === '' ? [] : text.split(':').map(group => Number.parseInt(group, 16))
-      const after = read(tail ?? '')
-      return [...read(head), ...Array<number>(8 - read(head).length - after.length).fill(0), ...after]
-    }
-    const holds = (range: string, ip: string): boolean => {
-      const [network = '', prefix] = range.split('/')
-      if (network.includes(':') !== ip.includes(':')) return false
-      const width = ip.includes(':') ? 128n : 32n
-      const shift = width - BigInt(prefix ?? width)
-      return number(network) >> shift === number(ip) >> shift
-    }
-    // addresses that differ from a rule's in one bit are where a mask goes wrong
-    const flip = (ip: string, bit: number): string => {
-      if (!ip.includes(':')) {
-        const bytes = ip.split('.').map(Number)
-        return bytes.map((byte, i) => (i === (bit >> 3) % 4 ? byte ^ (1 << (bit & 7)) : byte)).join('.')
-      }
-      const flipped = groups(ip).map((group, i) => (i === bit >> 4 ? group ^ (1 << (bit & 15)) : group))
-      return new URL(`http://[${flipped.map(group => group.toString(16)).join(':')}]`).hostname.slice(1, -1)
-    }
     fc.assert(
       fc.property(
         fc.array(ipTexts, { minLength: 1, maxLength: 6 }),
@@ -121,7 +132,7 @@ describe('who is allowed', () => {
           const list = new AllowList([{ peerId: ALICE, ips }])
           const [rule = ''] = (ips[index % ips.length] ?? '').split('/')
           const ip = flip(rule, bit)
-          fc.pre(!/^::ffff:/.test(ip))
+          fc.pre(!ip.startsWith('::ffff:'))
           const expected = ips.some(range => holds(range, ip)) ? 'allowed' : 'wrong-address'
           expect(list.judge(ALICE, undefined, ip)).toBe(expected)
         }
@@ -229,7 +240,7 @@ describe('changing the list', () => {
 })
 
 describe('what is refused', () => {
-  const holes = new Array(2) as string[]
+  const holes = Array<string>(2)
   const cases: Array<[string, unknown, string, RegExp]> = [
     ['no entry', undefined, 'ERR_INVALID_OPTION', /undefined.*peerId, ips/],
     ['null', null, 'ERR_INVALID_OPTION', /null/],
@@ -267,7 +278,7 @@ describe('what is refused', () => {
     expect(list.entries()).toEqual([{ peerId: BOB }])
   })
 
-  it.each([undefined, null, {}, 'allow_all', 'everybody', 7, new Array(1)])('as a list: %j', content => {
+  it.each([undefined, null, {}, 'allow_all', 'everybody', 7, Array(1)])('as a list: %j', content => {
     expect(thrown(() => new AllowList(content as never)).code).toBe('ERR_INVALID_OPTION')
   })
 

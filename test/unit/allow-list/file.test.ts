@@ -9,7 +9,11 @@ import { ALICE, BOB, thrown } from './names.ts'
 // the real file system, in which single calls can be made to fail
 vi.mock('node:fs', async original => {
   const real = await original<typeof fs>()
-  return { ...real, renameSync: vi.fn(real.renameSync), fsyncSync: vi.fn(real.fsyncSync) }
+  return {
+    ...real,
+    renameSync: vi.fn<typeof fs.renameSync>(real.renameSync),
+    fsyncSync: vi.fn<typeof fs.fsyncSync>(real.fsyncSync)
+  }
 })
 
 let directory: string
