@@ -38,7 +38,6 @@ export class P2p {
   readonly priority: Receiver<PriorityEvent>
   readonly allowList: AllowList
   readonly runtime: Runtime
-  readonly #thread: RuntimeThread
 
   private constructor(assembly: Assembly, addresses: string[]) {
     const { thread, peerId, sender, receiver, priority } = assembly
@@ -49,7 +48,6 @@ export class P2p {
     this.priority = priority
     this.allowList = createAllowList(thread)
     this.runtime = createRuntime(thread)
-    this.#thread = thread
   }
 
   /**
@@ -79,7 +77,6 @@ export class P2p {
   /** Same as `sender.disconnectFrom()`: every peer is disconnected and the runtime ends. Idempotent, does not block. */
   stop(): void {
     this.sender.disconnectFrom()
-    this.#thread.awaitEnd()
   }
 }
 
@@ -141,6 +138,7 @@ function assemble(addr: string | string[], privk: PrivateKeyInput, given: P2pOpt
     limits: senderLimits(options),
     self: peerId,
     ring: () => thread.post(DOORBELL),
+    ending: () => thread.awaitEnd(),
     parsePeerId: canonicalPeerId,
     parseAddress: dialAddress
   })

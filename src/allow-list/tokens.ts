@@ -17,18 +17,22 @@ export interface Token {
   first: boolean
 }
 
-const KINDS: Partial<Record<CST.TokenType, Token['kind']>> = {
+/** What a lexeme is; null when nothing the `yaml` package knows. */
+type LexemeType = CST.TokenType | 'plain' | null
+
+const KINDS: Partial<Record<NonNullable<LexemeType>, Token['kind']>> = {
   'map-value-ind': ':',
   'seq-item-ind': '-',
   'flow-seq-start': '[',
   'flow-seq-end': ']',
   comma: ',',
   'doc-start': '---',
+  plain: 'text',
   'single-quoted-scalar': 'text',
   'double-quoted-scalar': 'text'
 }
 
-const REFUSED: Partial<Record<CST.TokenType, string>> = {
+const REFUSED: Partial<Record<NonNullable<LexemeType>, string>> = {
   alias: 'an alias',
   anchor: 'an anchor',
   tag: 'a tag',
@@ -40,9 +44,6 @@ const REFUSED: Partial<Record<CST.TokenType, string>> = {
   'flow-error-end': 'a list that is not closed',
   'block-scalar-header': 'a block text'
 }
-
-/** What a lexeme is; null when nothing the `yaml` package knows. */
-type LexemeType = CST.TokenType | 'plain' | null
 
 /** An error in the text's structure. It repeats nothing of the text. */
 export function fault(line: number, message: string): P2pError {
@@ -82,7 +83,9 @@ export function* tokensOf(yaml: string): Generator<Token, Token> {
       if (!spaced) throw fault(line, "a comment needs white space before its '#'")
     } else {
       if (tabbed) throw fault(line, 'a tab does not indent in YAML; wanted spaces')
-      yield { ...readLexeme(lexeme, type, line), line, column, first }
+      const kind = kindOf(type, line)
+      const text = kind === 'text' ? textOf(lexeme, type, line) : ''
+      yield { kind, text, plain: type === 'plain', line, column, first }
       first = false
     }
     spaced = type === 'space'
@@ -91,23 +94,18 @@ export function* tokensOf(yaml: string): Generator<Token, Token> {
   return { kind: 'end', text: '', plain: false, line, column, first }
 }
 
-function readLexeme(lexeme: string, type: LexemeType, line: number): Pick<Token, 'kind' | 'text' | 'plain'> {
-  if (type === 'plain') return { kind: 'text', text: onOneLine(lexeme, line), plain: true }
+function kindOf(type: LexemeType, line: number): Token['kind'] {
   const kind = type === null ? undefined : KINDS[type]
-  if (kind === undefined) {
-    throw fault(
-      line,
-      `${(type && REFUSED[type]) ?? 'something that is not YAML'} has no place in an allow list`
-    )
-  }
-  if (kind !== 'text') return { kind, text: '', plain: false }
-
-  const quoted = onOneLine(lexeme, line)
-  if (quoted.length < 2 || !quoted.endsWith(quoted.charAt(0))) throw fault(line, 'a quote is not closed')
-  return { kind, text: quoted.slice(1, -1), plain: false }
+  if (kind !== undefined) return kind
+  const refused = (type !== null && REFUSED[type]) || 'something that is not YAML'
+  throw fault(line, `${refused} has no place in an allow list`)
 }
 
-function onOneLine(text: string, line: number): string {
-  if (text.includes('\n')) throw fault(line, "a text goes on in the next line; wanted 'name: address' on one")
-  return text
+function textOf(lexeme: string, type: LexemeType, line: number): string {
+  if (lexeme.includes('\n')) {
+    throw fault(line, "a text goes on in the next line; wanted 'name: address' on one")
+  }
+  if (type === 'plain') return lexeme
+  if (lexeme.length < 2 || !lexeme.endsWith(lexeme.charAt(0))) throw fault(line, 'a quote is not closed')
+  return lexeme.slice(1, -1)
 }

@@ -38,6 +38,8 @@ export interface SenderInit {
   self: string
   /** Rings for the runtime thread. */
   ring: () => void
+  /** The runtime has just been told to end. */
+  ending: () => void
   /** Canonical peer ID. @throws P2pError ERR_INVALID_PEER_ID */
   parsePeerId: (text: unknown) => string
   /** Dialable multiaddr text, checked against the peer ID. @throws P2pError ERR_INVALID_ADDRESS */
@@ -135,6 +137,7 @@ class SenderChannel implements Sender {
       RuntimeState.running
     ) {
       this.#post({ type: 'DisconnectFrom', id })
+      this.#init.ending()
     }
     return id
   }

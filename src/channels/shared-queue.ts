@@ -111,11 +111,16 @@ export class QueueWriter {
   }
 }
 
-/** The reading end. After `next()` the fields describe one record, until the following `next()`. */
+/**
+ * The reading end. After `next()` the fields describe one record. The memory of a record stays as it is until the
+ * second `next()` after it, so that a run of neighbouring records can be handled when the one behind it is known.
+ */
 export class QueueReader {
   readonly #fetch: () => void
   readonly #announced = new Map<number, Segment>()
   #segment: Segment | undefined
+  /** Left behind by the latest `next()`; given back by the following one. */
+  #left: Segment | undefined
   #records = 0
   #at = HEADER_BYTES
 
@@ -140,6 +145,7 @@ export class QueueReader {
 
   /** Moves to the next record; false when there is none yet. */
   next(): boolean {
+    if (this.#left !== undefined) this.#giveBack(this.#left)
     let segment = (this.#segment ??= this.#lookUp(1))
     if (segment === undefined) return false
     while (this.#records === Atomics.load(segment.words, PUBLISHED)) {
@@ -176,13 +182,19 @@ export class QueueReader {
   #leave(done: Segment, following: number): Segment | undefined {
     const next = this.#lookUp(following)
     if (next === undefined) return undefined
-    if (done.words[POOLED] === 0) this.#announced.delete(done.id)
+    if (this.#left !== undefined) this.#giveBack(this.#left)
+    this.#left = done
     this.bytes = next.bytes
     this.#segment = next
     this.#records = 0
     this.#at = HEADER_BYTES
-    Atomics.store(done.words, FREE, 1)
     return next
+  }
+
+  #giveBack(segment: Segment): void {
+    this.#left = undefined
+    if (segment.words[POOLED] === 0) this.#announced.delete(segment.id)
+    Atomics.store(segment.words, FREE, 1)
   }
 
   #lookUp(id: number): Segment | undefined {

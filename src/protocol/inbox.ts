@@ -23,6 +23,8 @@ export interface InboxInit {
   stream: Stream
   limits: InboxLimits
   clock: Clock
+  /** Whether messages are still wanted; if not, what arrives is neither taken nor answered. */
+  listening: () => boolean
   /** Takes whole messages into the receiver channel, all or none; false: there is no room for all of them. */
   deliver: (run: FrameRun) => boolean
   /** Messages that were refused because there was no room. */
@@ -63,7 +65,7 @@ export class Inbox {
 
   #read(data: Uint8Array | Uint8ArrayList): void {
     for (const part of eachPart(data)) {
-      if (this.#closed) return
+      if (this.#closed || !this.#init.listening()) return
       const fault = this.#decoder.push(part)
       if (fault === undefined) continue
       if (fault.kind === 'malformed') this.#fail(fault.reason)

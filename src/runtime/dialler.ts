@@ -145,6 +145,7 @@ export class Dialler {
         const target = { peerId: peer.peerId, address, timeoutMs, signal: controller.signal }
         const { link, stream } = await dialPeer(node(), target, () => attempt.denial)
         admitted(peer, link, stream)
+        if (!link.open) throw new P2pError('ERR_DIAL_FAILED', `dial to ${address} failed: ${link.endReason}`)
       }
     } catch (err) {
       failure = err

@@ -34,9 +34,10 @@ export function acceptStream(init: InboundStreamInit): void {
     stream,
     limits,
     clock,
+    // A connection that is being ended delivers nothing more, even if bytes of it are still on their way up.
+    listening: () => link.open,
     deliver: run => {
-      // A connection that has been cut off delivers nothing more, even if bytes of it are still on their way up.
-      if (!link.open || !events.hasRoom(run.count, run.payloadBytes)) return false
+      if (!events.hasRoom(run.count, run.payloadBytes)) return false
       events.data(peer.subject, run)
       peer.received += run.count
       peer.bytesReceived += run.wireBytes

@@ -159,7 +159,7 @@ export class Runtime implements CommandHandler {
 
   /** Answers a request, after everything that was handed over before it. */
   request(request: ControlRequest): unknown {
-    this.drainCommands()
+    while (this.#init.commands.drain(this));
     switch (request.method) {
       case 'allow-list.add':
         this.#allowList.add(request.entry)
@@ -232,6 +232,7 @@ export class Runtime implements CommandHandler {
   }
 
   #onOpened(link: Link): void {
+    if (!link.open) return
     this.#links++
     if (this.#stopping) return
     const peer = this.#peer(link.peerId)
@@ -255,7 +256,7 @@ export class Runtime implements CommandHandler {
   }
 
   #admit(peer: Peer, link: Link, stream?: Stream): void {
-    if (this.#stopping) return
+    if (this.#stopping || !link.open) return
     peer.admit(link, stream)
     if (peer.announced) return
     peer.announced = true
