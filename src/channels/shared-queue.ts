@@ -182,7 +182,6 @@ export class QueueReader {
   #leave(done: Segment, following: number): Segment | undefined {
     const next = this.#lookUp(following)
     if (next === undefined) return undefined
-    if (this.#left !== undefined) this.#giveBack(this.#left)
     this.#left = done
     this.bytes = next.bytes
     this.#segment = next

@@ -152,11 +152,14 @@ export class FrameDecoder {
     }
   }
 
-  /** A part kept by reference follows a gathering buffer that is not full: cut the buffer to what it holds. */
+  /**
+   * A part kept by reference follows a gathering buffer that is not full: what that holds is copied out, because a view
+   * would keep all of it, and short and long parts in turn would hold several times the frame's bytes.
+   */
   #trimGathered(): void {
     if (this.#room === 0) return
     const last = this.#parts.length - 1
-    this.#parts[last] = this.#parts[last]!.subarray(0, this.#parts[last]!.length - this.#room)
+    this.#parts[last] = this.#parts[last]!.slice(0, this.#parts[last]!.length - this.#room)
     this.#room = 0
   }
 

@@ -57,6 +57,11 @@ export class Link {
     return this.#endReason ?? 'the connection ended'
   }
 
+  /** Whether the stream is one of this connection's. */
+  carries(stream: Stream): boolean {
+    return this.connection.streams.includes(stream)
+  }
+
   /** Opens a stream for messages: done when the peer has agreed to the protocol, which takes one round trip. */
   async openStream(signal: AbortSignal): Promise<Stream> {
     return this.connection.newStream(PROTOCOL_ID, { signal })

@@ -16,6 +16,8 @@ export interface DiallerInit {
   timeoutMs: number
   allowList: AllowList
   isBarred: (subject: string) => boolean
+  /** Whether another connection may be made beside `pending` others that are under way. */
+  hasRoom: (pending: number) => boolean
   peer: (peerId: string) => Peer
   node: () => Node
   /** The remote has admitted us. */
@@ -51,9 +53,9 @@ export class Dialler {
   }
 
   dial(command: { id: number; peerId: string; address: string }): void {
-    const { allowList, isBarred, peer, settled, failed } = this.#init
+    const { peer, settled, failed } = this.#init
     const { id, peerId, address } = command
-    const refusal = this.#refusal(peerId, address, allowList, isBarred)
+    const refusal = this.#refusal(peerId, address)
     if (refusal !== undefined) {
       failed({ code: 'ERR_NOT_ALLOWED', message: `dial to ${address} denied here: ${refusal}` }, peerId, id)
       return
@@ -66,6 +68,12 @@ export class Dialler {
     const same = this.#attempts(peerId).find(attempt => attempt.address === address)
     if (same !== undefined) {
       same.ids.push(id)
+      return
+    }
+    if (!this.#init.hasRoom(this.#active.size)) {
+      const message = `dial to ${address} failed: limits.maxConnections is reached here`
+      failed({ code: 'ERR_DIAL_FAILED', message }, peerId, id)
+      this.#init.done(target)
       return
     }
     target.dials++
@@ -101,12 +109,8 @@ export class Dialler {
     }
   }
 
-  #refusal(
-    peerId: string,
-    address: string,
-    allowList: AllowList,
-    isBarred: (subject: string) => boolean
-  ): string | undefined {
+  #refusal(peerId: string, address: string): string | undefined {
+    const { allowList, isBarred } = this.#init
     const ip = ipOfMultiaddr(address)
     const keyHash = publicKeyHashOfPeerId(peerId)
     const about = { direction: 'outbound', peerId, ...(ip !== undefined && { ip }) } as const

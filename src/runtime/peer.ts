@@ -41,8 +41,6 @@ export class Peer {
   bytesSent = 0
   received = 0
   bytesReceived = 0
-  /** The link that the outbox's stream is on. */
-  #streamLink: Link | undefined
   readonly #retiring = new Set<Link>()
   #waiting: Array<{ resolve: (link: Link) => void; reject: (err: Error) => void }> = []
 
@@ -82,10 +80,7 @@ export class Peer {
   /** A connection is usable; `stream` is a message stream that has shown it, if one has. */
   admit(link: Link, stream?: Stream): void {
     link.admitted = true
-    if (stream !== undefined) {
-      if (this.outbox.stream === undefined) this.#streamLink = link
-      this.outbox.attach(stream)
-    }
+    if (stream !== undefined) this.outbox.attach(stream)
     const waiting = this.#waiting
     this.#waiting = []
     for (const { resolve } of waiting) resolve(this.preferred ?? link)
@@ -102,10 +97,15 @@ export class Peer {
   }
 
   async #openStream(): Promise<Stream> {
-    const link = this.preferred ?? (await this.#whenAdmitted())
-    const stream = await link.openStream(AbortSignal.timeout(this.#init.openTimeoutMs))
-    this.#streamLink = link
-    return stream
+    for (;;) {
+      const link = this.preferred ?? (await this.#whenAdmitted())
+      try {
+        return await link.openStream(AbortSignal.timeout(this.#init.openTimeoutMs))
+      } catch (err) {
+        // A connection that was superseded meanwhile says nothing about the one that is kept.
+        if (this.preferred === undefined || this.preferred === link) throw err
+      }
+    }
   }
 
   async #whenAdmitted(): Promise<Link> {
@@ -116,12 +116,9 @@ export class Peer {
   /** With two connections, moves to the one that is kept once nothing is in flight on the other, and retires that. */
   #settleOnOne(): void {
     if (this.links.length < 2) return
-    const { preferred } = this
-    const link = this.#streamLink
+    const { preferred, outbox } = this
     if (preferred === undefined) return
-    if (link !== undefined && link !== preferred && this.outbox.stream !== undefined && !this.outbox.busy) {
-      this.outbox.release()
-    }
+    if (outbox.stream !== undefined && !preferred.carries(outbox.stream) && !outbox.busy) outbox.release()
     for (const other of this.links) if (other !== preferred) this.#retire(other)
   }
 
@@ -131,11 +128,10 @@ export class Peer {
     this.#retiring.add(link)
     this.#init.clock.after(RETIRE_AFTER_MS, () => {
       this.#retiring.delete(link)
-      const { preferred } = this
+      const { preferred, outbox } = this
       if (!link.open || preferred === undefined || preferred === link) return
-      const unused =
-        link.inboundStreams === 0 && (this.#streamLink !== link || this.outbox.stream === undefined)
-      if (unused) void link.close('superseded by another connection to the same peer')
+      const used = link.inboundStreams > 0 || (outbox.stream !== undefined && link.carries(outbox.stream))
+      if (!used) void link.close('superseded by another connection to the same peer')
       else this.#settleOnOne()
     })
   }

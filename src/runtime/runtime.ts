@@ -1,12 +1,12 @@
-import type { MultiaddrConnection, Stream } from '@libp2p/interface'
+import type { MultiaddrConnection, PrivateKey, Stream } from '@libp2p/interface'
 import { rateSubject } from '../addresses/index.ts'
 import { AllowList } from '../allow-list/index.ts'
-import type { CommandHandler, ControlRequest, PlainCommand } from '../channels/index.ts'
+import type { CommandHandler, ControlRequest, MisbehaviourCause, PlainCommand } from '../channels/index.ts'
 import type { CommandReader, DroppedWriter, EventWriter, RuntimeSnapshot } from '../channels/index.ts'
 import type { Clock } from '../clock.ts'
 import { createGater } from '../gater/index.ts'
 import type { Denial } from '../gater/index.ts'
-import { decodePrivateKey } from '../identity/index.ts'
+import { decodePrivateKey, peerIdFromPrivateKey } from '../identity/index.ts'
 import { createNode } from '../node/index.ts'
 import type { Link, Node } from '../node/index.ts'
 import type { ResolvedOptions } from '../options.ts'
@@ -16,12 +16,9 @@ import { denialText } from './dial.ts'
 import { acceptStream } from './inbound.ts'
 import { Judge } from './misbehaviour.ts'
 import type { Subject } from './misbehaviour.ts'
-import { Peer } from './peer.ts'
+import { Peers } from './peers.ts'
 import { snapshot } from './snapshot.ts'
 
-/** Messages in flight to one peer, and their bytes on the wire; one message may always be in flight. */
-const WINDOW_MESSAGES = 16_384
-const WINDOW_BYTES = 4 * 1024 * 1024
 /**
  * Control events are never dropped. Once so many are unread, nobody new is let in and nothing new is reported about
  * strangers, until the application reads: the backlog is bounded by what the application itself has asked for.
@@ -45,10 +42,10 @@ export interface RuntimeInit {
 /** The network side of a P2p: wires node, protocol and channels together. No rule of its own beyond who is connected. */
 export class Runtime implements CommandHandler {
   readonly #init: RuntimeInit
-  readonly #self: string
   readonly #allowList: AllowList
   readonly #judge: Judge
-  readonly #peers = new Map<string, Peer>()
+  readonly #privateKey: PrivateKey
+  readonly #peers: Peers
   /** Peers by the application's numbers: the text is canonical. */
   readonly #books: string[] = []
   /** Connections that the gater has reported, so that nobody is charged twice for one. */
@@ -56,7 +53,6 @@ export class Runtime implements CommandHandler {
   readonly #dialler: Dialler
   #node: Node | undefined
   #refusalTold = -Infinity
-  #links = 0
   #stopping = false
 
   constructor(init: RuntimeInit) {
@@ -72,16 +68,26 @@ export class Runtime implements CommandHandler {
       cutOff: (subject, reason) => this.#cutOff(subject, reason),
       emit: event => events.control(event)
     })
-    const key = decodePrivateKey(init.privateKey)
-    this.#self = key.publicKey.toString()
+    this.#privateKey = decodePrivateKey(init.privateKey)
+    this.#peers = new Peers({
+      self: peerIdFromPrivateKey(init.privateKey),
+      clock,
+      limits: options.limits,
+      allowList: this.#allowList,
+      events,
+      charge: (cause, peerId, evidence) => this.#charge(cause, { peerId }, evidence),
+      claimDials: peerId => this.#dialler.claim(peerId),
+      cancelDials: (peerId, reason) => this.#dialler.cancel(peerId, reason)
+    })
     this.#dialler = new Dialler({
       timeoutMs: options.limits.handshakeTimeoutMs,
       allowList: this.#allowList,
       isBarred: subject => this.#judge.isBarred(subject),
-      peer: peerId => this.#peer(peerId),
+      hasRoom: pending => this.#hasRoom(pending),
+      peer: peerId => this.#peers.open(peerId),
       node: () => this.#node!,
-      admitted: (peer, link, stream) => this.#admit(peer, link, stream),
-      done: peer => this.#review(peer),
+      admitted: (peer, link, stream) => this.#peers.admit(peer, link, stream),
+      done: peer => this.#peers.review(peer),
       settled: id => events.dialSettled(id),
       failed: (err, peerId, id) => events.control({ type: 'Error', ...err, peerId, id })
     })
@@ -89,11 +95,11 @@ export class Runtime implements CommandHandler {
 
   /** Listens; the addresses. @throws whatever libp2p says when an address cannot be bound */
   async start(): Promise<string[]> {
-    const { privateKey, listen, options } = this.#init
+    const { listen, options } = this.#init
     const { limits } = options
     const isBarred = (subject: string): boolean => this.#judge.isBarred(subject)
     this.#node = await createNode({
-      privateKey: decodePrivateKey(privateKey),
+      privateKey: this.#privateKey,
       listen,
       gater: createGater({
         allowList: this.#allowList,
@@ -102,24 +108,22 @@ export class Runtime implements CommandHandler {
       }),
       guard: {
         isBarred,
-        hasRoom: pending =>
-          this.#links + pending < limits.maxConnections &&
-          this.#init.events.unreadControl < MAX_UNREAD_CONTROL,
+        hasRoom: pending => this.#hasRoom(pending) && this.#init.events.unreadControl < MAX_UNREAD_CONTROL,
         wasDenied: connection => this.#stopping || this.#denied.has(connection),
-        failed: (ip, reason) =>
-          this.#judge.report({
-            cause: 'failed-handshake',
-            subject: { ip: rateSubject(ip) },
-            evidence: reason
-          }),
+        failed: (ip, reason) => this.#charge('failed-handshake', { ip: rateSubject(ip) }, reason),
         refused: ip => this.#onRefused(ip)
       },
       handshakeTimeoutMs: limits.handshakeTimeoutMs,
-      opened: link => this.#onOpened(link),
-      closed: link => this.#onClosed(link),
+      opened: link => this.#peers.opened(link),
+      closed: link => this.#peers.closed(link),
       stream: (link, stream) => this.#onStream(link, stream)
     })
     return this.#node.addresses
+  }
+
+  /** Whether another connection may be made beside the open ones and `pending` others. */
+  #hasRoom(pending: number): boolean {
+    return this.#peers.links + pending < this.#init.options.limits.maxConnections
   }
 
   /** Takes what is on the sender channel. */
@@ -152,7 +156,7 @@ export class Runtime implements CommandHandler {
         break
       case 'DisconnectFrom':
         if (command.peerId === undefined) void this.stop()
-        else this.#disconnect(command.peerId)
+        else this.#peers.disconnect(command.peerId, 'disconnected by this application')
         break
     }
   }
@@ -163,18 +167,18 @@ export class Runtime implements CommandHandler {
     switch (request.method) {
       case 'allow-list.add':
         this.#allowList.add(request.entry)
-        return this.#enforce()
+        return this.#peers.enforceAllowList()
       case 'allow-list.remove': {
         const removed = this.#allowList.remove(request.peerId)
-        this.#enforce()
+        this.#peers.enforceAllowList()
         return removed
       }
       case 'allow-list.replace':
         this.#allowList.replace(request.list)
-        return this.#enforce()
+        return this.#peers.enforceAllowList()
       case 'allow-list.allow-all':
         this.#allowList.allowAll(request.on)
-        return this.#enforce()
+        return this.#peers.enforceAllowList()
       case 'allow-list.entries':
         return this.#allowList.entries()
       case 'inspect':
@@ -184,7 +188,7 @@ export class Runtime implements CommandHandler {
 
   #snapshot(): RuntimeSnapshot {
     const { events, dropped } = this.#init
-    return snapshot(this.#peers.values(), this.#judge, events, dropped.total)
+    return snapshot(this.#peers, this.#judge, events, dropped.total)
   }
 
   /** Disconnects everybody and ends. What is unsettled is settled by the application's end as stopped. */
@@ -192,7 +196,7 @@ export class Runtime implements CommandHandler {
     if (this.#stopping) return
     this.#stopping = true
     this.#dialler.cancel(undefined, 'the node is stopping')
-    for (const peer of this.#peers.values()) this.#announceLoss(peer, 'this node was stopped')
+    this.#peers.stop('this node was stopped')
     try {
       await this.#node?.stop()
     } finally {
@@ -200,91 +204,8 @@ export class Runtime implements CommandHandler {
     }
   }
 
-  #peer(peerId: string): Peer {
-    const known = this.#peers.get(peerId)
-    if (known !== undefined) return known
-    const { clock, events, options } = this.#init
-    const { ackTimeoutMs, messageTimeoutMs, maxMessageBytes, handshakeTimeoutMs } = options.limits
-    const peer = new Peer({
-      peerId,
-      self: this.#self,
-      subject: events.introduce(peerId),
-      clock,
-      openTimeoutMs: handshakeTimeoutMs,
-      outbox: {
-        ackTimeoutMs,
-        msPerByte: messageTimeoutMs / maxMessageBytes,
-        windowMessages: WINDOW_MESSAGES,
-        windowBytes: WINDOW_BYTES
-      },
-      settled: ({ book }, outcome, count) => {
-        if (!this.#stopping) events.status(book, outcome, count)
-      },
-      unanswered: () => this.#charge('unanswered-ack', peerId, 'a message was not answered in time'),
-      malformed: (_, reason) => this.#charge('malformed-message', peerId, reason)
-    })
-    this.#peers.set(peerId, peer)
-    return peer
-  }
-
-  #charge(cause: 'unanswered-ack' | 'malformed-message', peerId: string, evidence: string): void {
-    if (!this.#stopping) this.#judge.report({ cause, subject: { peerId }, evidence })
-  }
-
-  #onOpened(link: Link): void {
-    if (!link.open) return
-    this.#links++
-    if (this.#stopping) return
-    const peer = this.#peer(link.peerId)
-    // A peer that connects again has lost the connection it had: a half-dead one must not linger beside the new one.
-    const stale = peer.links.filter(
-      other => other.direction === link.direction && link.direction === 'inbound'
-    )
-    peer.links.push(link)
-    for (const other of stale) other.abort('replaced by a newer connection of the same peer')
-    if (link.admitted) this.#admit(peer, link)
-  }
-
-  #onClosed(link: Link): void {
-    this.#links--
-    const peer = this.#peers.get(link.peerId)
-    const index = peer?.links.indexOf(link) ?? -1
-    if (peer === undefined || index < 0) return
-    peer.links.splice(index, 1)
-    if (link.fault !== undefined) this.#charge('malformed-message', link.peerId, link.fault)
-    this.#review(peer, link.endReason)
-  }
-
-  #admit(peer: Peer, link: Link, stream?: Stream): void {
-    if (this.#stopping || !link.open) return
-    peer.admit(link, stream)
-    if (peer.announced) return
-    peer.announced = true
-    const id = this.#dialler.claim(peer.peerId)
-    const { peerId, address, direction } = link
-    this.#init.events.control({
-      type: 'Connected',
-      peerId,
-      address,
-      direction,
-      ...(id !== undefined && { id })
-    })
-  }
-
-  /** A connection or a dial has ended: settles what has no way left, says so, and forgets the peer if nothing is left. */
-  #review(peer: Peer, reason = 'the connection ended'): void {
-    if (this.#stopping) return
-    peer.reconsider()
-    if (peer.preferred === undefined) this.#announceLoss(peer, reason)
-    if (!peer.idle || this.#peers.get(peer.peerId) !== peer) return
-    this.#peers.delete(peer.peerId)
-    this.#init.events.retire(peer.subject)
-  }
-
-  #announceLoss(peer: Peer, reason: string): void {
-    if (!peer.announced) return
-    peer.announced = false
-    this.#init.events.control({ type: 'Disconnected', peerId: peer.peerId, reason })
+  #charge(cause: MisbehaviourCause, subject: Subject, evidence: string): void {
+    if (!this.#stopping) this.#judge.report({ cause, subject, evidence })
   }
 
   #onStream(link: Link, stream: Stream): void {
@@ -303,7 +224,7 @@ export class Runtime implements CommandHandler {
       limits: { maxMessageBytes, messageTimeoutMs },
       events,
       dropped,
-      malformed: reason => this.#charge('malformed-message', link.peerId, reason)
+      malformed: reason => this.#charge('malformed-message', { peerId: link.peerId }, reason)
     })
   }
 
@@ -326,7 +247,7 @@ export class Runtime implements CommandHandler {
     }
     // The address pays: the key's owner must not be cut off by who only shows up with his name (decisions/0003).
     const cause = reason === 'wrong-address' ? 'ip-mismatch' : 'unknown-peer'
-    this.#judge.report({ cause, subject: { ip: rateSubject(ip) }, evidence: denialText(denial) })
+    this.#charge(cause, { ip: rateSubject(ip) }, denialText(denial))
   }
 
   /** Lack of room is told, but not for every connection: whoever causes it must not fill the channel that reports it. */
@@ -340,37 +261,7 @@ export class Runtime implements CommandHandler {
 
   /** Ends everything a barred subject has here, except what named peers hold from a barred address. */
   #cutOff(subject: Subject, reason: string): void {
-    if (subject.peerId !== undefined) this.#hangUp(subject.peerId, reason)
+    if (subject.peerId !== undefined) this.#peers.hangUp(subject.peerId, reason)
     else this.#node?.endHandshakes(subject.ip, reason)
-  }
-
-  /** The application wants no connection to this peer: its messages are settled now, the goodbye may take a moment. */
-  #disconnect(peerId: string): void {
-    const reason = 'disconnected by this application'
-    this.#dialler.cancel(peerId, reason)
-    const peer = this.#peers.get(peerId)
-    if (peer === undefined) return
-    for (const link of peer.links) void link.close(reason)
-    this.#review(peer, reason)
-  }
-
-  #hangUp(peerId: string, reason: string): void {
-    const peer = this.#peers.get(peerId)
-    for (const link of [...(peer?.links ?? [])]) link.abort(reason)
-    this.#dialler.cancel(peerId, reason)
-  }
-
-  /** The allow list has changed: what it no longer allows ends now. */
-  #enforce(): void {
-    for (const peer of [...this.#peers.values()]) {
-      for (const link of [...peer.links]) {
-        const verdict = this.#allowList.judge(peer.peerId, link.keyHash, link.ip)
-        if (verdict !== 'allowed') link.abort('no longer allowed by the allow list')
-      }
-      const keyHash = peer.links[0]?.keyHash
-      if (!this.#allowList.mayKnow(peer.peerId, keyHash)) {
-        this.#dialler.cancel(peer.peerId, 'no longer allowed by the allow list')
-      }
-    }
   }
 }

@@ -1,0 +1,167 @@
+import type { Stream } from '@libp2p/interface'
+import type { AllowList } from '../allow-list/index.ts'
+import type { EventWriter, MisbehaviourCause } from '../channels/index.ts'
+import type { Clock } from '../clock.ts'
+import type { Link } from '../node/index.ts'
+import type { Limits } from '../options.ts'
+import { Peer } from './peer.ts'
+
+/** Messages in flight to one peer, and their bytes on the wire; one message may always be in flight. */
+const WINDOW_MESSAGES = 16_384
+const WINDOW_BYTES = 4 * 1024 * 1024
+
+const NOT_ALLOWED = 'no longer allowed by the allow list'
+
+export interface PeersInit {
+  self: string
+  clock: Clock
+  limits: Limits
+  allowList: AllowList
+  events: EventWriter
+  /** The peer broke the protocol. */
+  charge: (cause: MisbehaviourCause, peerId: string, evidence: string) => void
+  /** The peer is connected: dials to it have come true; the id of the first. */
+  claimDials: (peerId: string) => number | undefined
+  cancelDials: (peerId: string, reason: string) => void
+}
+
+/** Who is connected: turns connections that come and go into one Connected and one Disconnected for each peer. */
+export class Peers {
+  readonly #init: PeersInit
+  readonly #peers = new Map<string, Peer>()
+  #stopped = false
+  /** Connections that are open, of all peers. */
+  links = 0
+
+  constructor(init: PeersInit) {
+    this.#init = init
+  }
+
+  get(peerId: string): Peer | undefined {
+    return this.#peers.get(peerId)
+  }
+
+  [Symbol.iterator](): IterableIterator<Peer> {
+    return this.#peers.values()
+  }
+
+  /** The peer, known from now on if it was not. */
+  open(peerId: string): Peer {
+    const known = this.#peers.get(peerId)
+    if (known !== undefined) return known
+    const { self, clock, limits, events, charge } = this.#init
+    const { ackTimeoutMs, messageTimeoutMs, maxMessageBytes, handshakeTimeoutMs } = limits
+    const peer = new Peer({
+      peerId,
+      self,
+      subject: events.introduce(peerId),
+      clock,
+      openTimeoutMs: handshakeTimeoutMs,
+      outbox: {
+        ackTimeoutMs,
+        msPerByte: messageTimeoutMs / maxMessageBytes,
+        windowMessages: WINDOW_MESSAGES,
+        windowBytes: WINDOW_BYTES
+      },
+      settled: ({ book }, outcome, count) => {
+        // What is unsettled at the end is settled by the application's side, as stopped.
+        if (!this.#stopped) events.status(book, outcome, count)
+      },
+      unanswered: () => charge('unanswered-ack', peerId, 'a message was not answered in time'),
+      malformed: (_, reason) => charge('malformed-message', peerId, reason)
+    })
+    this.#peers.set(peerId, peer)
+    return peer
+  }
+
+  /** A connection has passed every local check. */
+  opened(link: Link): void {
+    if (!link.open) return
+    this.links++
+    if (this.#stopped) return
+    const peer = this.open(link.peerId)
+    // A peer that connects again has lost the connection it had: a half-dead one must not linger beside the new one.
+    const stale =
+      link.direction === 'inbound' ? peer.links.filter(other => other.direction === 'inbound') : []
+    peer.links.push(link)
+    for (const other of stale) other.abort('replaced by a newer connection of the same peer')
+    if (link.admitted) this.admit(peer, link)
+  }
+
+  /** A connection has ended. */
+  closed(link: Link): void {
+    this.links--
+    const peer = this.#peers.get(link.peerId)
+    const index = peer?.links.indexOf(link) ?? -1
+    if (peer === undefined || index < 0) return
+    peer.links.splice(index, 1)
+    if (link.fault !== undefined) this.#init.charge('malformed-message', link.peerId, link.fault)
+    this.review(peer, link.endReason)
+  }
+
+  /** A connection is usable from both sides; `stream` is the message stream that has shown it, if one has. */
+  admit(peer: Peer, link: Link, stream?: Stream): void {
+    if (this.#stopped || !link.open) return
+    peer.admit(link, stream)
+    if (peer.announced) return
+    peer.announced = true
+    const id = this.#init.claimDials(peer.peerId)
+    const { peerId, address, direction } = link
+    this.#init.events.control({
+      type: 'Connected',
+      peerId,
+      address,
+      direction,
+      ...(id !== undefined && { id })
+    })
+  }
+
+  /** A connection or a dial has ended: settles what has no way left, says so, and forgets a peer of whom nothing is left. */
+  review(peer: Peer, reason = 'the connection ended'): void {
+    if (this.#stopped) return
+    peer.reconsider()
+    if (peer.preferred === undefined) this.#announceLoss(peer, reason)
+    if (!peer.idle || this.#peers.get(peer.peerId) !== peer) return
+    this.#peers.delete(peer.peerId)
+    this.#init.events.retire(peer.subject)
+  }
+
+  /** Parts from a peer in an orderly way: its messages are settled now, the goodbye may take a moment. */
+  disconnect(peerId: string, reason: string): void {
+    this.#init.cancelDials(peerId, reason)
+    const peer = this.#peers.get(peerId)
+    if (peer === undefined) return
+    for (const link of peer.links) void link.close(reason)
+    this.review(peer, reason)
+  }
+
+  /** Cuts a peer off. */
+  hangUp(peerId: string, reason: string): void {
+    for (const link of [...(this.#peers.get(peerId)?.links ?? [])]) link.abort(reason)
+    this.#init.cancelDials(peerId, reason)
+  }
+
+  /** The allow list has changed: what it no longer allows ends now. */
+  enforceAllowList(): void {
+    const { allowList, cancelDials } = this.#init
+    for (const peer of [...this.#peers.values()]) {
+      const keyHash = peer.links[0]?.keyHash
+      for (const link of [...peer.links]) {
+        if (allowList.judge(peer.peerId, link.keyHash, link.ip) !== 'allowed') link.abort(NOT_ALLOWED)
+      }
+      if (!allowList.mayKnow(peer.peerId, keyHash)) cancelDials(peer.peerId, NOT_ALLOWED)
+    }
+  }
+
+  /** From now on nothing is settled or told any more, but that everybody is gone. */
+  stop(reason: string): void {
+    for (const peer of this.#peers.values()) this.#announceLoss(peer, reason)
+    this.#stopped = true
+  }
+
+  #announceLoss(peer: Peer, reason: string): void {
+    if (!peer.announced) return
+    peer.announced = false
+    this.#init.events.control({ type: 'Disconnected', peerId: peer.peerId, reason })
+  }
+}
