@@ -22,7 +22,7 @@ import { fault, tokensOf, type Token } from './tokens.ts'
  * @param yaml at most 16 MiB in UTF-8, with at most 65,536 entries
  * @returns the entries in their canonical form, in the order of the text
  * @throws {P2pError} ERR_INVALID_PEER_ID or ERR_INVALID_ADDRESS for a name or an address that is none,
- * ERR_INVALID_OPTION for everything else; the message begins `line N: `
+ * ERR_INVALID_OPTION for everything else; what is wrong in a line is told as `line N: …`
  */
 export function parseAllowList(yaml: string): AllowListContent {
   if (typeof yaml !== 'string') {

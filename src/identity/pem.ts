@@ -26,7 +26,7 @@ export function readPem(text: string, form: string): RawKey {
 
   let key: KeyObject
   try {
-    key = createPrivateKey(text.slice(block.index))
+    key = createPrivateKey(text)
   } catch {
     throw invalidKey(form, `the ${label} in it is truncated, damaged or of an unknown kind`)
   }

@@ -34,6 +34,7 @@ export function readProtobuf(bytes: Uint8Array, given: string): RawKey {
   const rest = bytes.length - length.end
   if (rest < length.value) throw invalidKey(form, 'it is truncated')
   if (rest > length.value) throw invalidKey(form, 'something follows the key')
+  // a copy, before anything is checked: the caller may clear its bytes, or share them with another thread
   return { type, raw: Uint8Array.from(bytes.subarray(length.end)), form }
 }
 

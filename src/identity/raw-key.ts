@@ -37,12 +37,10 @@ function readBytes(bytes: Uint8Array): RawKey {
   const form = `${bytes.byteLength} bytes`
   if (bytes.byteLength > MAX_INPUT_LENGTH) throw tooLong(form)
   if (bytes.byteLength === 0) throw invalidKey(form, 'it is empty')
-  // a copy: the memory may be shared with another thread
-  const copy = Buffer.from(bytes)
-  if (copy.includes('-----BEGIN')) {
+  if (Buffer.from(bytes).includes('-----BEGIN')) {
     throw invalidKey(form, 'these are the bytes of a PEM text; give the text, as a string')
   }
-  return readProtobuf(copy, form)
+  return readProtobuf(bytes, form)
 }
 
 function tooLong(form: string): Error {

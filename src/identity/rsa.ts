@@ -33,7 +33,7 @@ function problemOf(key: KeyObject, der: Uint8Array): string | undefined {
     return 'it is followed by something else, or not written as DER prescribes'
   }
   if (!isConsistent(key.export({ format: 'jwk' })) || !isPair(key, publicKey)) {
-    return 'its numbers do not belong together (two primes wanted, and an odd public exponent under 2^31)'
+    return 'its numbers do not belong together (two primes wanted, and a public exponent under 2^31)'
   }
   return undefined
 }
@@ -51,11 +51,8 @@ function isConsistent(jwk: JsonWebKey): boolean {
   const [n, e, d, p, q] = [integer(jwk.n), integer(jwk.e), integer(jwk.d), integer(jwk.p), integer(jwk.q)]
   const [dp, dq, qi] = [integer(jwk.dp), integer(jwk.dq), integer(jwk.qi)]
   return (
-    e >= 3n &&
+    e > 1n &&
     e <= MAX_PUBLIC_EXPONENT &&
-    e % 2n === 1n &&
-    p > 2n &&
-    q > 2n &&
     p * q === n &&
     d < n &&
     (d * e) % (p - 1n) === 1n &&

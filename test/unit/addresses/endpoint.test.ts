@@ -114,6 +114,7 @@ const neither: unknown[] = [
   '/ip4/127.0.0.1/tcp/4001/ws',
   '/ip4/127.0.0.1/tcp/4001/tls/ws',
   '/ip4/127.0.0.1/tcp/4001/http',
+  '/ip4/127.0.0.1/tcp/4001/tcp/4001',
   '/ip4/127.0.0.1/ipcidr/8',
   `/ip4/127.0.0.1/tcp/4001/p2p/${PEER}/p2p-circuit`,
   `/ip4/127.0.0.1/tcp/4001/p2p/${PEER}/p2p/${PEER}`,

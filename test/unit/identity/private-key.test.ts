@@ -103,6 +103,7 @@ describe('accepted forms', () => {
     expect(peerIdFromPrivateKey(`\uFEFF${pem}`)).toBe(peerId)
     expect(peerIdFromPrivateKey(`the key of node 7:\n${pem}do not lose it\n`)).toBe(peerId)
     expect(peerIdFromPrivateKey(fixture('ed25519-public') + pem)).toBe(peerId)
+    expect(peerIdFromPrivateKey(toPem(Buffer.alloc(60), 'CERTIFICATE') + pem)).toBe(peerId)
   })
 
   test('any secp256k1 scalar is the same key as protobuf, as PKCS#8 and as SEC 1', () => {

@@ -102,6 +102,35 @@ describe('an RSA key', () => {
     expect(refused({ e, d, dp: d % (p - 1n), dq: d % (q - 1n) })).toContain('public exponent under 2^31')
   })
 
+  test('is refused with a private exponent that works for some messages only', () => {
+    const { d, p, q } = NUMBERS
+    const lambda = ((p - 1n) * (q - 1n)) / gcd(p - 1n, q - 1n)
+    const factors = [2n, 3n, 5n, 7n, 11n, 13n].filter(factor => lambda % factor === 0n)
+    expect(factors).toContain(2n)
+    for (const factor of factors) {
+      for (let i = 1n; i < factor; i++) {
+        const other = (d + (i * lambda) / factor) % lambda
+        const ours = { d: other, dp: other % (p - 1n), dq: other % (q - 1n) }
+        const swapped = { d: other, p: q, q: p, dp: ours.dq, dq: ours.dp, qi: inverse(p, q)! }
+        expect(refused(ours)).toContain('do not belong together')
+        expect(refused(swapped)).toContain('do not belong together')
+      }
+    }
+  })
+
+  test('is refused with exponents of one, which leave every message as it is', () => {
+    expect(refused({ e: 1n, d: 1n, dp: 1n, dq: 1n })).toContain('do not belong together')
+  })
+
+  test('is refused with numbers out of their ranges, although they are the same modulo the right ones', () => {
+    const { n, d, p, q, qi } = NUMBERS
+    const lambda = (p - 1n) * (q - 1n)
+    expect(refused({ d: d + lambda * ((n - d) / lambda + 1n) })).toContain('do not belong together')
+    expect(refused({ qi: qi + p })).toContain('do not belong together')
+    expect(refused({ p: 1n, q: n })).toMatch(/^Invalid key/)
+    expect(refused({ p: n, q: 1n })).toMatch(/^Invalid key/)
+  })
+
   test('is accepted with its primes the other way round, and has the same peer ID', () => {
     const { p, q, dp, dq } = NUMBERS
     const swapped = pkcs1({ ...NUMBERS, p: q, q: p, dp: dq, dq: dp, qi: inverse(p, q)! })
@@ -120,6 +149,10 @@ describe('an RSA key', () => {
     }
   })
 })
+
+function gcd(a: bigint, b: bigint): bigint {
+  return b === 0n ? a : gcd(b, a % b)
+}
 
 /** The inverse of a modulo m, if there is one. */
 function inverse(a: bigint, m: bigint): bigint | undefined {
