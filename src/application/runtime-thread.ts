@@ -12,6 +12,7 @@ import type {
   ToRuntime
 } from '../channels/index.ts'
 import { P2pError } from '../errors.ts'
+import { Lifeline } from './lifeline.ts'
 
 /** How long a thread that owes an answer may be silent before it counts as dead, in milliseconds. */
 const SILENCE_MS = 30_000
@@ -19,6 +20,8 @@ const SILENCE_MS = 30_000
 const PROBE_MS = 5_000
 /** Longest uninterrupted wait for an answer, in milliseconds. */
 const WAIT_SLICE_MS = 1_000
+/** A caller who looks again and again makes sure so often that the thread has not ended, in milliseconds. */
+const LOOK_MS = 500
 
 export interface RuntimeThreadInit {
   data: Omit<RuntimeData, 'control'>
@@ -43,6 +46,7 @@ export class RuntimeThread {
   readonly #init: RuntimeThreadInit
   readonly #worker: Worker
   readonly #port: MessagePort
+  readonly #lifeline = new Lifeline()
   readonly #pending = new Map<number, Pending>()
   #started: StartedMessage['started'] | undefined
   #onStarted: (() => void) | undefined
@@ -60,8 +64,8 @@ export class RuntimeThread {
     const data: RuntimeData = { ...init.data, control: this.control }
     this.#worker = new Worker(new URL('../runtime/worker.js', import.meta.url), {
       name: 'bitvmx-p2p',
-      workerData: { port: port2, data },
-      transferList: [port2],
+      workerData: { port: port2, data, lifeline: this.#lifeline.farEnd },
+      transferList: [port2, this.#lifeline.farEnd],
       // Flags meant for the application's own entry point (--input-type, --test, loaders) are not for this thread.
       execArgv: []
     })
@@ -69,8 +73,7 @@ export class RuntimeThread {
     this.#worker.on('error', err => this.#die(`it threw: ${err.message}`))
     this.closed = new Promise(resolve => {
       this.#worker.once('exit', () => {
-        this.#drainPort()
-        this.#die('it ended without a word')
+        this.#lost()
         this.#port.close()
         init.wake()
         resolve()
@@ -149,13 +152,18 @@ export class RuntimeThread {
   }
 
   /**
-   * Notices, while this thread is blocked and no event can tell, that the other one is dead: it owes an answer to its
-   * doorbell. Only time during which somebody was looking counts, so a suspended machine does no harm.
+   * Notices, while this thread gives no event a turn to tell, that the other one has ended, or that it hangs: it owes
+   * an answer to its doorbell. Only time during which somebody was looking counts, so a suspended machine does no harm.
    */
   assertAlive(): void {
     const now = performance.now()
+    if (now - this.#lookedAt < LOOK_MS || hasEnded(this.control)) return
     const passed = Math.min(now - this.#lookedAt, WAIT_SLICE_MS)
     this.#lookedAt = now
+    if (this.#lifeline.isCut()) {
+      this.#lost()
+      return
+    }
     if (Atomics.load(this.control, Word.commandsRung) === 1) {
       this.#silentMs += passed
       if (this.#silentMs > SILENCE_MS) this.#die(this.#silence())
@@ -184,6 +192,7 @@ export class RuntimeThread {
     let waitedMs = 0
     for (;;) {
       const seen = Atomics.load(this.control, Word.replySignal)
+      if (waitedMs > 0 && !hasEnded(this.control) && this.#lifeline.isCut()) this.#lost()
       const ended = hasEnded(this.control)
       this.#drainPort()
       const found = answer()
@@ -222,6 +231,12 @@ export class RuntimeThread {
   #addresses(started: StartedMessage['started']): string[] {
     if ('addresses' in started) return started.addresses
     throw new P2pError(started.error.code, started.error.message)
+  }
+
+  /** The thread is gone. What it said before is still there to be heard. */
+  #lost(): void {
+    this.#drainPort()
+    this.#die('it ended without a word')
   }
 
   #die(how: string): void {

@@ -115,8 +115,8 @@ export class DroppedWriter {
     const name = encodeText(peerId)
     this.#queue.reserve(name.length)
     this.#queue.bytes.set(name, this.#queue.at)
-    this.#queue.commit(PriorityRecord.dropped, slot, name.length, 0, 0)
     Atomics.add(this.#control, Word.priorityWritten, 1)
+    this.#queue.commit(PriorityRecord.dropped, slot, name.length, 0, 0)
     this.#signal()
   }
 

@@ -47,7 +47,7 @@ export interface ReceiverInit<T> {
   /** Words of the control block: see `Word`. */
   signal: number
   armed: number
-  /** Called before a blocking wait, and again at least once a second during it; may find the runtime dead. */
+  /** Called whenever a caller finds nothing, and at least once a second while one blocks; may find the runtime dead. */
   assertAlive: () => void
   /** Somebody begins (+1) or ceases (−1) to await events on the event loop. */
   waiting: (change: 1 | -1) => void
@@ -79,7 +79,9 @@ export class ReceiverChannel<T> implements Receiver<T> {
   }
 
   tryRecv(): T | undefined {
-    return this.#init.source.take()
+    const event = this.#init.source.take()
+    if (event === undefined) this.#init.assertAlive()
+    return event
   }
 
   recv(timeoutMs: number = Infinity): T | undefined {
@@ -102,7 +104,7 @@ export class ReceiverChannel<T> implements Receiver<T> {
       const left = deadline - now
       if (left <= 0) return undefined
       assertAlive()
-      Atomics.wait(control, signal, seen, Math.min(left, WAIT_SLICE_MS))
+      if (!this.closed) Atomics.wait(control, signal, seen, Math.min(left, WAIT_SLICE_MS))
     }
   }
 
@@ -137,9 +139,11 @@ export class ReceiverChannel<T> implements Receiver<T> {
     if (max !== Infinity && (!Number.isInteger(max) || max < 0)) {
       throw new P2pError('ERR_INVALID_OPTION', `max is ${shown(max)}, wanted a whole number of 0 or more`)
     }
+    // No more than there is now: a flood must not keep this from returning.
+    const most = Math.min(max, Math.max(this.length, 1))
     const events: T[] = []
-    while (events.length < max) {
-      const event = this.#init.source.take()
+    while (events.length < most) {
+      const event = this.tryRecv()
       if (event === undefined) break
       events.push(event)
     }

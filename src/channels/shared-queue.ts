@@ -4,7 +4,7 @@
  * and 16-byte record headers from the back, so that the payloads of neighbouring records lie side by side and a run
  * of them moves with one copy. A record becomes visible with one atomic store.
  *
- *     | published | next | free | ring || payload 0 | payload 1 | …  → …  ← | record 1 | record 0 |
+ *     | published | next | free | pooled || payload 0 | payload 1 | …  → …  ← | record 1 | record 0 |
  *
  * The queue itself has no bound: whoever writes must hold a credit for what he writes (limits.sender…, receiver…).
  */
@@ -170,13 +170,6 @@ export class QueueReader {
     this.end = this.#at += words[record + 1]!
     this.#records++
     return true
-  }
-
-  /** Whether `next()` would find a record. */
-  get waiting(): boolean {
-    const segment = (this.#segment ??= this.#lookUp(1))
-    if (segment === undefined) return false
-    return this.#records !== Atomics.load(segment.words, PUBLISHED) || Atomics.load(segment.words, NEXT) !== 0
   }
 
   #leave(done: Segment, following: number): Segment | undefined {

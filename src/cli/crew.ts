@@ -22,11 +22,11 @@ export class Interrupted extends Error {
  * The processes of the demo and their temporary directory: all for one. When one of them fails, a signal arrives, or
  * nothing happens for too long, everything that is being awaited here fails with the first of these reasons. Whatever
  * happens, no process and no file is left behind: `dismiss` sees to it, and if this process ends otherwise, its exit
- * hook does. (If it is killed, the others notice, see `participant.ts`, and the directory is gone by the time they work.)
+ * hook does. (If it is killed, the others notice, see `participant.ts`; the directory is there for moments only.)
  */
 export class Crew {
   readonly members: Member[] = []
-  readonly directory: string = mkdtempSync(join(tmpdir(), 'bitvmx-p2p-demo-'))
+  #directory: string | undefined
   readonly #failure: Promise<never>
   #fail!: (err: Error) => void
   #deadline: NodeJS.Timeout | undefined
@@ -66,7 +66,9 @@ export class Crew {
     duty: K,
     takes: Duties[K]['takes']
   ): Promise<Duties[K]['gives']> {
-    return Promise.race([member.ask(duty, takes), this.#failure])
+    const answer = await Promise.race([member.ask(duty, takes), this.#failure])
+    this.carryOn()
+    return answer
   }
 
   /** Everybody may go home. @throws the first thing that went wrong with anybody */
@@ -75,9 +77,14 @@ export class Crew {
     await Promise.race([Promise.all(this.members.map(async member => member.exited)), this.#failure])
   }
 
+  /** A temporary directory of the crew's own. */
+  get directory(): string {
+    return (this.#directory ??= mkdtempSync(join(tmpdir(), 'bitvmx-p2p-demo-')))
+  }
+
   /** The temporary directory is needed no longer. */
   removeDirectory(): void {
-    rmSync(this.directory, { recursive: true, force: true })
+    if (this.#directory !== undefined) rmSync(this.#directory, { recursive: true, force: true })
   }
 
   /** Ends every process that still runs, and waits until it is gone. */

@@ -1,7 +1,6 @@
 import { Crew } from './crew.ts'
-import { demoFile, openFile } from './file-demo.ts'
+import { openFile } from './file.ts'
 import { Screen } from './screen.ts'
-import { demoSetup } from './setup-demo.ts'
 import { DEFAULT_VERIFIERS, HELP, MAX_VERIFIERS, parse, UsageError } from './usage.ts'
 
 /** `bitvmx-p2p demo` */
@@ -19,7 +18,8 @@ export async function demo(args: string[]): Promise<void> {
   const screen = new Screen(process.stdout)
   const crew = new Crew()
   try {
-    await (file === undefined ? demoSetup(crew, screen, verifiers) : demoFile(crew, screen, file))
+    if (file === undefined) await (await import('./setup-demo.ts')).demoSetup(crew, screen, verifiers)
+    else await (await import('./file-demo.ts')).demoFile(crew, screen, file)
   } finally {
     screen.close()
     await crew.dismiss()

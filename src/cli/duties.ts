@@ -38,8 +38,10 @@ export interface PhaseProgress {
 export interface Duties {
   /** Make a key of one's own. It never leaves the process. */
   introduce: { takes: { keyType: KeyType }; gives: { peerId: string } }
-  /** Read the allow list and listen. */
-  start: { takes: { allowList: string; limits?: Partial<Limits> }; gives: { address: string } }
+  /** Read the allow list from its file. */
+  readAllowList: { takes: { path: string }; gives: object }
+  /** Start a node that listens. */
+  start: { takes: { limits: Partial<Limits> }; gives: { address: string } }
   dial: { takes: Contact; gives: DialOutcome }
   /** The operator's part in the setup. Tells how the phases are going. */
   lead: { takes: { verifiers: string[] }; gives: { phases: PhaseProgress[]; tally: Tally } }

@@ -1,5 +1,4 @@
 import { closeSync, openSync, readSync } from 'node:fs'
-import { generatePrivateKey, peerIdFromPrivateKey, publicKeyHash } from '../index.ts'
 import type { KeyType, PrivateKeyInput } from '../index.ts'
 import { HELP, parse, UsageError } from './usage.ts'
 
@@ -19,13 +18,14 @@ export async function keygen(args: string[]): Promise<void> {
   if (type === undefined) {
     throw new UsageError(`--type is '${wanted}', wanted ${KEY_TYPES.join(', ')}`, 'keygen')
   }
+  const { generatePrivateKey } = await import('../index.ts')
   const key = await generatePrivateKey(type)
-  process.stderr.write(names(key))
+  process.stderr.write(await names(key))
   process.stdout.write(`${Buffer.from(key).toString('hex')}\n`)
 }
 
 /** `bitvmx-p2p peer-id` */
-export function peerId(args: string[]): void {
+export async function peerId(args: string[]): Promise<void> {
   const { values, positionals } = parse('peer-id', args, {})
   if (values.help === true) return void process.stdout.write(HELP['peer-id'])
   const [path] = positionals
@@ -33,10 +33,11 @@ export function peerId(args: string[]): void {
     throw new UsageError(`${positionals.length} files named, wanted one KEYFILE`, 'peer-id')
   }
   const bytes = readKeyFile(path)
-  process.stdout.write(names(bytes[0] === PROTOBUF_TAG ? bytes : bytes.toString('utf8')))
+  process.stdout.write(await names(bytes[0] === PROTOBUF_TAG ? bytes : bytes.toString('utf8')))
 }
 
-function names(key: PrivateKeyInput): string {
+async function names(key: PrivateKeyInput): Promise<string> {
+  const { peerIdFromPrivateKey, publicKeyHash } = await import('../index.ts')
   return `peer ID   ${peerIdFromPrivateKey(key)}\nkey hash  ${publicKeyHash(key)}\n`
 }
 

@@ -6,7 +6,7 @@ import { COMMANDS, HELP, parse, UsageError, version } from './usage.ts'
 const FAILED = 1
 const MISUSED = 2
 
-/** Each command is loaded when it is wanted: `--help` need not wait for a network stack. */
+/** Each command is loaded when it is wanted, and loads the network stack when it needs it: nobody waits for `--help`. */
 async function run([command = '', ...args]: string[]): Promise<void> {
   switch (command) {
     case 'demo':
@@ -29,10 +29,15 @@ async function run([command = '', ...args]: string[]): Promise<void> {
 try {
   await run(process.argv.slice(2))
 } catch (err) {
-  // The default action of the signal, put off until everything was cleared away, is what a shell expects to see.
+  // Everything has been cleared away by now; the default action of the signal is what a shell expects to see.
   if (err instanceof Interrupted) process.kill(process.pid, err.signal)
+  else complain(err)
+}
+
+function complain(err: unknown): void {
+  const misused = err instanceof UsageError
   const text = err instanceof Error ? err.message : String(err)
-  const hint = err instanceof UsageError ? `\nTry 'bitvmx-p2p${err.command} --help'.` : ''
+  const hint = misused ? `\nTry 'bitvmx-p2p${err.command} --help'.` : ''
   process.stderr.write(`bitvmx-p2p: ${text}${hint}\n`)
-  process.exitCode = err instanceof UsageError ? MISUSED : FAILED
+  process.exitCode = misused ? MISUSED : FAILED
 }

@@ -1,4 +1,5 @@
 import { generatePrivateKey, P2p, peerIdFromPrivateKey, readAllowListFile } from '../index.ts'
+import type { AllowListContent } from '../index.ts'
 import { Desk } from './desk.ts'
 import type { Duties, Order, Progress, Report } from './duties.ts'
 import { receiveFile } from './file-receiver.ts'
@@ -28,6 +29,7 @@ export async function participate(): Promise<void> {
 }
 
 let privateKey: Uint8Array
+let allowList: AllowListContent
 let p2p: P2p
 let desk: Desk
 
@@ -36,9 +38,12 @@ async function perform(order: Order): Promise<object> {
     case 'introduce':
       privateKey = await generatePrivateKey(order.takes.keyType)
       return { peerId: peerIdFromPrivateKey(privateKey) } satisfies Duties['introduce']['gives']
+    case 'readAllowList':
+      allowList = readAllowListFile(order.takes.path)
+      return {}
     case 'start': {
-      const { allowList, limits = {} } = order.takes
-      p2p = P2p.start('127.0.0.1:0', privateKey, { allowList: readAllowListFile(allowList), limits })
+      const { limits } = order.takes
+      p2p = P2p.start('127.0.0.1:0', privateKey, { allowList, limits })
       desk = new Desk(p2p)
       return { address: p2p.addresses[0]! } satisfies Duties['start']['gives']
     }

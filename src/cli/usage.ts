@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import type { ParseArgsOptionsConfig } from 'node:util'
+import type { ParseArgsConfig } from 'node:util'
 
 /** The command line is not one that this program understands: exit code 2. */
 export class UsageError extends Error {
@@ -104,7 +104,7 @@ Exit codes
 }
 
 /** Arguments of a command; every command has `--help`. @throws UsageError */
-export function parse<const T extends ParseArgsOptionsConfig>(
+export function parse<const T extends NonNullable<ParseArgsConfig['options']>>(
   command: CommandName,
   args: string[],
   options: T

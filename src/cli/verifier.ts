@@ -6,10 +6,7 @@ import type { Envelope } from './envelope.ts'
 import { PHASES } from './phases.ts'
 
 /** A verifier's part in the setup: in each phase his own payload goes up, and what the operator makes of all comes down. */
-export function follow(
-  desk: Desk,
-  { operator }: Duties['follow']['takes']
-): Duties['follow']['gives'] {
+export function follow(desk: Desk, { operator }: Duties['follow']['takes']): Duties['follow']['gives'] {
   for (const [phase, { up }] of PHASES.entries()) {
     const payload = sealPayload(phase, up)
     desk.send(operator, payload)
@@ -39,6 +36,7 @@ function expectKind(message: Envelope, kind: Envelope['kind'], phase: number, di
   if (message.kind !== kind || message.phase !== phase) {
     throw new Error(`wanted the ${kind} of phase '${name}', received the ${message.kind} of another`)
   }
-  if (digest?.equals(message.digest) === false) throw new Error(`phase '${name}': another payload was acknowledged`)
+  if (digest?.equals(message.digest) === false)
+    throw new Error(`phase '${name}': another payload was acknowledged`)
   return message
 }

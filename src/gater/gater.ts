@@ -83,7 +83,11 @@ export function createGater(init: GaterInit): Required<ConnectionGater> {
     denyDialMultiaddr: multiaddr => expectedPeer(multiaddr) === undefined,
     denyOutboundConnection: (peerId, connection) => {
       const ip = ipOfMultiaddr(connection.remoteAddr.toString())
-      return allowList.judge(peerId.toString(), undefined, ip) === 'wrong-address'
+      const id = peerId.toString()
+      if (allowList.judge(id, undefined, ip) !== 'wrong-address') return false
+      const about = { peerId: id, expected: id, ...(ip !== undefined && { ip }) }
+      denied({ reason: 'wrong-address', direction: 'outbound', ...about }, connection)
+      return true
     },
     denyInboundConnection: connection => {
       const ip = ipOfMultiaddr(connection.remoteAddr.toString())

@@ -1,10 +1,19 @@
-import type { MultiaddrConnection, Transport, Upgrader } from '@libp2p/interface'
+import type {
+  ConnectionEncrypter,
+  MultiaddrConnection,
+  SecuredConnection,
+  Transport,
+  Upgrader
+} from '@libp2p/interface'
 import { ipOfMultiaddr, rateSubject } from '../addresses/index.ts'
 import { messageOf } from '../errors.ts'
+import { isPeersFault } from './link.ts'
 import { guardNegotiation } from './negotiation-guard.ts'
 
 /** The only security protocol spoken (docs/protocol.md, "Connections"). */
 const NOISE_PROTOCOL = '/noise'
+/** The only muxer. It is named in the handshake, or negotiated behind it. */
+const YAMUX_PROTOCOL = '/yamux/1.0.0'
 
 /** Inbound handshakes under way at once, in all and from one rate subject: one address never takes all places. */
 const MAX_PENDING = 256
@@ -61,10 +70,8 @@ export class HandshakeGuard {
       getStreamMuxers: () => upgrader.getStreamMuxers(),
       upgradeInbound: async (connection, options) =>
         this.#inbound(connection, async () => upgrader.upgradeInbound(connection, options)),
-      upgradeOutbound: async (connection, options) => {
-        guardConnection(connection)
-        return upgrader.upgradeOutbound(connection, options)
-      }
+      upgradeOutbound: async (connection, options) =>
+        outbound(connection, async () => upgrader.upgradeOutbound(connection, options))
     }
   }
 
@@ -82,8 +89,14 @@ export class HandshakeGuard {
     this.#pendingInAll++
     this.#pending.set(subject, here.add(connection))
     guardConnection(connection)
+    let fault: string | undefined
+    connection.addEventListener('close', ({ error, local }) => {
+      if (error !== undefined && local === true && isPeersFault(error)) fault = messageOf(error)
+    })
     try {
       await upgrade()
+      // What came with the last message of the handshake may have ended the connection before anybody got it.
+      if (connection.status !== 'open' && fault !== undefined) failed(ip, fault)
     } catch (err) {
       if (!wasDenied(connection)) failed(ip, messageOf(err))
       throw err
@@ -95,8 +108,47 @@ export class HandshakeGuard {
   }
 }
 
-function guardConnection(connection: MultiaddrConnection): void {
-  guardNegotiation(connection, NOISE_PROTOCOL, reason => connection.abort(new Error(reason)))
+/** libp2p's words for these two are those of whichever layer noticed, or none: they are put plainly here. */
+async function outbound<T>(connection: MultiaddrConnection, upgrade: () => Promise<T>): Promise<T> {
+  let fault: string | undefined
+  const left = (): void => {
+    fault ??= 'the remote closed the connection'
+  }
+  connection.addEventListener('remoteCloseWrite', left)
+  connection.addEventListener('close', ({ error }) => {
+    if (error === undefined || 'errno' in error) left()
+  })
+  guardConnection(connection, reason => (fault = reason))
+  try {
+    return await upgrade()
+  } catch (err) {
+    throw fault === undefined ? err : new Error(fault, { cause: err })
+  }
+}
+
+function guardConnection(connection: MultiaddrConnection, failed?: (reason: string) => void): void {
+  guardNegotiation(connection, NOISE_PROTOCOL, reason => {
+    failed?.(reason)
+    connection.abort(new Error(reason))
+  })
+}
+
+/** Watches those who negotiate the muxer behind the handshake, too. */
+export function guardEncrypter(encrypter: ConnectionEncrypter): ConnectionEncrypter {
+  const secureInbound = encrypter.secureInbound.bind(encrypter)
+  const secureOutbound = encrypter.secureOutbound.bind(encrypter)
+  encrypter.secureInbound = async (connection, options) =>
+    guardSecured(await secureInbound(connection, options))
+  encrypter.secureOutbound = async (connection, options) =>
+    guardSecured(await secureOutbound(connection, options))
+  return encrypter
+}
+
+function guardSecured<S extends SecuredConnection>(secured: S): S {
+  const { connection, streamMuxer } = secured
+  if (streamMuxer === undefined)
+    guardNegotiation(connection, YAMUX_PROTOCOL, reason => connection.abort(new Error(reason)))
+  return secured
 }
 
 /** Made once: turning somebody away must not cost a stack trace. */

@@ -1,8 +1,9 @@
-import type { Connection, Stream } from '@libp2p/interface'
+import type { Connection, MessageStream, Stream } from '@libp2p/interface'
 import { ipOfMultiaddr } from '../addresses/index.ts'
 import { messageOf } from '../errors.ts'
 import { PROTOCOL_ID } from '../framing/index.ts'
 import { publicKeyHashOf } from '../identity/index.ts'
+import { AbuseError } from './conduct.ts'
 
 /** Graceful closing gives way to an abort after so many milliseconds. */
 const CLOSE_TIMEOUT_MS = 500
@@ -20,12 +21,16 @@ export class Link {
   readonly direction: 'inbound' | 'outbound'
   /** Streams that the peer has opened for his messages and that are not closed. */
   inboundStreams = 0
+  /** When its handshake began, in milliseconds since 1970. */
+  readonly begunAt: number
+  /** When it passed the local checks, on the runtime's clock. */
+  openedAt = 0
   /** The peer has shown that he admitted us; inbound links are admitted by being dialled. */
   admitted: boolean
   #endReason: string | undefined
 
   /** What the peer did wrong that ended the connection, if that is why it ended. */
-  fault: string | undefined
+  fault: { cause: 'malformed-message' | 'protocol-abuse'; reason: string } | undefined
 
   /** `closed` is called once, when the connection has ended. */
   constructor(connection: Connection, closed: (link: Link) => void) {
@@ -36,12 +41,14 @@ export class Link {
     this.address = remoteAddr.decapsulate('/p2p').toString()
     this.ip = ipOfMultiaddr(this.address)
     this.direction = direction
+    this.begunAt = connection.timeline.open
     this.admitted = direction === 'inbound'
     connection.addEventListener('close', ({ error, local }) => {
       if (error === undefined) this.#endReason ??= 'the remote closed the connection'
       else if (this.#endReason === undefined) {
         this.#endReason = messageOf(error)
-        if (local === true && isPeersFault(error)) this.fault = this.#endReason
+        const cause = error instanceof AbuseError ? 'protocol-abuse' : 'malformed-message'
+        if (local === true && isPeersFault(error)) this.fault = { cause, reason: this.#endReason }
       }
       closed(this)
     })
@@ -70,11 +77,7 @@ export class Link {
   /** Closes in an orderly way, by force if that takes long. */
   async close(reason: string): Promise<void> {
     this.#endReason ??= reason
-    try {
-      await this.connection.close({ signal: AbortSignal.timeout(CLOSE_TIMEOUT_MS) })
-    } catch (err) {
-      this.connection.abort(err as Error)
-    }
+    await closeConnection(this.connection)
   }
 
   /** Resets the connection now. */
@@ -84,10 +87,22 @@ export class Link {
   }
 }
 
+/** Closes in an orderly way, by force if that takes long. */
+export async function closeConnection(connection: MessageStream | Connection): Promise<void> {
+  try {
+    await connection.close({ signal: AbortSignal.timeout(CLOSE_TIMEOUT_MS) })
+  } catch (err) {
+    connection.abort(err as Error)
+  }
+}
+
+/** What ends a connection from this side without being anybody's fault: time, and our own writes while it closes. */
+const INNOCENT_ERRORS: readonly string[] = ['TimeoutError', 'AbortError', 'StreamStateError']
+
 /**
  * Whether an error that ended a connection from this side tells of bytes that do not decode (muxer and Noise), rather
- * than of the network: those errors carry a system error number, or the name of a timeout.
+ * than of the network: those errors carry a system error number.
  */
-function isPeersFault(error: Error): boolean {
-  return !('errno' in error) && error.name !== 'TimeoutError' && error.name !== 'AbortError'
+export function isPeersFault(error: Error): boolean {
+  return !('errno' in error) && !INNOCENT_ERRORS.includes(error.name)
 }

@@ -1,46 +1,132 @@
 import type { MessageStream, Stream, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface'
 import type { Uint8ArrayList } from 'uint8arraylist'
+import type { Clock } from '../clock.ts'
+import { Conduct } from './conduct.ts'
 
 /** A yamux header: version, type, flags (2), stream ID (4), length (4); yamux specification, "Framing". */
 const HEADER_BYTES = 12
-const TYPE_DATA = 0
+const Type = { data: 0, windowUpdate: 1, ping: 2, goAway: 3 } as const
+const Flag = { syn: 1, ack: 2, fin: 4, rst: 8 } as const
 
-/** The parts of libp2p's AbstractStreamMuxer that the guard stands in front of. */
+interface Header {
+  type: number
+  flag: number
+  streamID: number
+  length: number
+}
+
+interface Frame {
+  header: Header
+  data?: Uint8ArrayList
+}
+
+/** The parts of libp2p's AbstractStreamMuxer and of the yamux muxer that the guard stands in front of. */
 interface GuardedMuxer extends StreamMuxer {
+  streams: Array<Stream & { streamId: number }>
   onData: (data: Uint8Array | Uint8ArrayList) => void
   onRemoteStream: (stream: Stream) => void
+  onCreateStream: (options: unknown) => Stream
+  handleFrame: (frame: Frame) => void
+  sendFrame: (header: Header, data?: Uint8ArrayList) => boolean
 }
 
 export interface MuxerGuardInit {
   /** Largest Data frame, in bytes: no honest peer can send more than the window it was given. */
   maxDataBytes: number
-  /** The remote opened a stream; nothing of it has been read. `connection` is the encrypted connection below. */
+  /** Streams that the remote may have open at once. */
+  maxStreams: number
+  clock: Clock
+  /** A stream was opened, by either side; nothing of it has been read. `connection` is the encrypted one below. */
   stream: (stream: Stream, connection: MessageStream) => void
+  /** The remote opened this stream; `served` is to be called once it has carried a message. */
+  remoteStream: (stream: Stream, served: () => void) => void
+  /** The remote will take no more streams. */
+  goneAway: (connection: MessageStream) => void
 }
 
 /**
- * Puts a guard in front of a muxer: yamux keeps a whole Data frame in memory before it compares its length with the
- * window it gave, so the length is checked here, when the header arrives. A violation ends the connection the way
- * every other muxer fault does.
+ * Puts a guard in front of a muxer. Yamux keeps a whole Data frame in memory before it compares its length with the
+ * window it gave, so the length is checked here, when the header arrives. It answers whatever it is asked, so what
+ * moves no message is counted. A violation ends the connection the way every other muxer fault does.
  */
 export function guardMuxer(factory: StreamMuxerFactory, init: MuxerGuardInit): StreamMuxerFactory {
   const createStreamMuxer = factory.createStreamMuxer.bind(factory)
   factory.createStreamMuxer = connection => {
     const muxer = createStreamMuxer(connection) as GuardedMuxer
-    const onData = muxer.onData.bind(muxer)
-    const onRemoteStream = muxer.onRemoteStream.bind(muxer)
-    const headers = new HeaderScanner(init.maxDataBytes)
-    muxer.onData = data => {
-      headers.scan(data)
-      onData(data)
-    }
-    muxer.onRemoteStream = stream => {
-      init.stream(stream, connection)
-      onRemoteStream(stream)
-    }
+    guardBytes(muxer, init.maxDataBytes)
+    guardStreams(muxer, connection, init)
     return muxer
   }
   return factory
+}
+
+function guardBytes(muxer: GuardedMuxer, maxDataBytes: number): void {
+  const onData = muxer.onData.bind(muxer)
+  const headers = new HeaderScanner(maxDataBytes)
+  muxer.onData = data => {
+    headers.scan(data)
+    onData(data)
+  }
+}
+
+function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: MuxerGuardInit): void {
+  const { maxStreams, clock, stream: opened, remoteStream, goneAway } = init
+  const onRemoteStream = muxer.onRemoteStream.bind(muxer)
+  const onCreateStream = muxer.onCreateStream.bind(muxer)
+  const handleFrame = muxer.handleFrame.bind(muxer)
+  const sendFrame = muxer.sendFrame.bind(muxer)
+  const conduct = new Conduct(clock)
+  let remoteStreams = 0
+
+  muxer.onCreateStream = options => {
+    const stream = onCreateStream(options)
+    opened(stream, connection)
+    return stream
+  }
+  muxer.onRemoteStream = stream => {
+    conduct.opened()
+    remoteStreams++
+    stream.addEventListener('close', () => remoteStreams--)
+    opened(stream, connection)
+    remoteStream(stream, () => conduct.served())
+    onRemoteStream(stream)
+  }
+  muxer.sendFrame = (header, data) => {
+    if (header.type === Type.data || (header.flag & Flag.syn) > 0) conduct.answerable()
+    return sendFrame(header, data)
+  }
+  muxer.handleFrame = frame => {
+    // What follows a fault in the same piece is for nobody.
+    if (muxer.status === 'closed') return
+    const { header } = frame
+    const { type, flag, streamID, length } = header
+    // Upstream ends its streams then, and keeps the connection under them open for as long as the remote likes.
+    if (type === Type.goAway && streamID === 0) {
+      goneAway(connection)
+      return
+    }
+    const known = streamID > 0 && muxer.streams.some(stream => stream.streamId === streamID)
+    if (type === Type.ping) conduct.unasked()
+    else if (isIdle(header, known)) conduct.idleFrame()
+    if ((flag & Flag.syn) > 0 && streamID > 0 && !known && remoteStreams >= maxStreams) {
+      throw new Error(`more than ${maxStreams} streams at once`)
+    }
+    if (type === Type.data && length > 0 && (flag & Flag.fin) > 0) {
+      // Upstream ends the stream before it hands on the last bytes of it.
+      handleFrame({ ...frame, header: { ...header, flag: flag & ~Flag.fin } })
+      handleFrame({ header: { type: Type.windowUpdate, flag: Flag.fin, streamID, length: 0 } })
+      return
+    }
+    handleFrame(frame)
+  }
+}
+
+/** Whether a frame neither carries bytes nor opens, ends or changes a stream; what comes for no stream is such, too. */
+function isIdle({ type, flag, length }: Header, known: boolean): boolean {
+  const opens = (flag & Flag.syn) > 0 && !known
+  const carries = type === Type.data && known && length > 0
+  if (opens || carries) return false
+  return !known || (flag & (Flag.fin | Flag.rst)) === 0
 }
 
 /** Follows the frames of a yamux connection by their headers alone. */
@@ -80,7 +166,7 @@ export class HeaderScanner {
     const length = this.#length
     this.#collected = 0
     this.#length = 0
-    if (this.#type !== TYPE_DATA) return
+    if (this.#type !== Type.data) return
     if (length > this.#maxDataBytes) throw new Error(`a muxer frame of ${length} bytes, beyond any window`)
     this.#body = length
   }

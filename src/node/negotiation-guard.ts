@@ -3,11 +3,16 @@ import type { Uint8ArrayList } from 'uint8arraylist'
 
 /** A line of multistream-select is at most this long, its length at most two bytes. */
 const MAX_LINE_BYTES = 1_024
+/** The first line of both sides (multistream-select specification, "Protocol"); its length is its first byte. */
+const HEADER_LINE_BYTES = '/multistream/1.0.0\n'.length
 /** Lines that a remote may offer before one is agreed on. */
 const MAX_LINES = 32
 
 /** The part of libp2p's AbstractMessageStream that the guard stands in front of. */
-type Readable = MessageStream & { onData: (data: Uint8Array | Uint8ArrayList) => void }
+type Readable = MessageStream & {
+  onData: (data: Uint8Array | Uint8ArrayList) => void
+  readBuffer: Uint8ArrayList
+}
 
 /**
  * Watches a remote negotiate a protocol (multistream-select) and stops him at the first byte that cannot be right.
@@ -23,6 +28,13 @@ export function guardNegotiation(
   const readable = stream as Readable
   const onData = readable.onData.bind(readable)
   const lines = new LineReader(`${accepts}\n`)
+  // What came before the guard is held by the stream, and is read first.
+  const early = lines.push(readable.readBuffer)
+  if (early !== undefined) {
+    fail(early)
+    return
+  }
+  if (lines.done) return
   readable.onData = data => {
     const reason = lines.push(data)
     if (reason !== undefined) {
@@ -67,6 +79,9 @@ class LineReader {
     }
     this.#length = this.#low < 0 ? byte : this.#low + byte * 128
     this.#low = -1
+    if (this.#lines === 0 && this.#length !== HEADER_LINE_BYTES) {
+      return 'protocol negotiation: what the remote says is not multistream-select'
+    }
     if (byte >= 0x80 || this.#length === 0 || this.#length > MAX_LINE_BYTES) {
       return 'protocol negotiation: not the length of a line'
     }

@@ -5,16 +5,18 @@ import type { Connection, ConnectionGater, Libp2pEvents, PrivateKey, Stream } fr
 import { tcp } from '@libp2p/tcp'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
+import type { Clock } from '../clock.ts'
 import { PROTOCOL_ID } from '../framing/index.ts'
-import { HandshakeGuard } from './handshakes.ts'
+import { guardEncrypter, HandshakeGuard } from './handshakes.ts'
 import type { HandshakeGuardInit } from './handshakes.ts'
-import { Link } from './link.ts'
+import { closeConnection, Link } from './link.ts'
+import { ListenGuard } from './listening.ts'
 import { guardMuxer } from './muxer-guard.ts'
 import { guardNegotiation } from './negotiation-guard.ts'
 
 /** Message streams that a peer may have open on one connection at once (docs/protocol.md, "Streams"). */
 export const MAX_INBOUND_STREAMS = 256
-/** Streams of any protocol; beyond them the muxer resets new ones. Above `MAX_INBOUND_STREAMS`, which is charged. */
+/** Streams of any protocol; one more ends the connection. Above `MAX_INBOUND_STREAMS`, which is charged. */
 const MAX_MUXED_STREAMS = 320
 /**
  * Largest yamux receive window. Growth beyond the stream's 4 MiB read buffer would reset honest peers; well below it
@@ -30,13 +32,14 @@ export interface NodeInit {
   listen: string[]
   gater: ConnectionGater
   guard: HandshakeGuardInit
+  clock: Clock
   /** A whole inbound handshake, in milliseconds. */
   handshakeTimeoutMs: number
   /** A connection passed every check. Outbound ones are not yet known to be admitted by the peer. */
   opened: (link: Link) => void
   closed: (link: Link) => void
-  /** The peer opened a stream for his messages. */
-  stream: (link: Link, stream: Stream) => void
+  /** The peer opened a stream for his messages; `served` is to be called when it has carried one. */
+  stream: (link: Link, stream: Stream, served: () => void) => void
 }
 
 /** The libp2p node behind the runtime: the only place that constructs libp2p. */
@@ -50,10 +53,12 @@ export interface Node {
   stop: () => Promise<void>
 }
 
-/** Starts a node; rejects when an address cannot be bound. */
+/** Starts a node. @throws P2pError ERR_LISTEN_FAILED when an address cannot be bound: then none is */
 export async function createNode(init: NodeInit): Promise<Node> {
   const guard = new HandshakeGuard(init.guard)
+  const listening = new ListenGuard()
   const links = new WeakMap<Connection, Link>()
+  const served = new WeakMap<Stream, () => void>()
   const linkOf = (connection: Connection): Link => {
     let link = links.get(connection)
     if (link === undefined) links.set(connection, (link = new Link(connection, init.closed)))
@@ -65,9 +70,12 @@ export async function createNode(init: NodeInit): Promise<Node> {
     privateKey: init.privateKey,
     addresses: { listen: init.listen },
     transports: [
-      components => guard.guardTransport(tcp({ listenOpts: { noDelay: true, keepAlive: true } })(components))
+      components =>
+        listening.guardTransport(
+          guard.guardTransport(tcp({ listenOpts: { noDelay: true, keepAlive: true } })(components))
+        )
     ],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [components => guardEncrypter(noise()(components))],
     streamMuxers: [
       () =>
         guardMuxer(
@@ -78,8 +86,12 @@ export async function createNode(init: NodeInit): Promise<Node> {
           })(),
           {
             maxDataBytes: MAX_STREAM_WINDOW_BYTES,
+            maxStreams: MAX_MUXED_STREAMS,
+            clock: init.clock,
             stream: (stream, connection) =>
-              guardNegotiation(stream, PROTOCOL_ID, reason => connection.abort(new Error(reason)))
+              guardNegotiation(stream, PROTOCOL_ID, reason => connection.abort(new Error(reason))),
+            remoteStream: (stream, onServed) => served.set(stream, onServed),
+            goneAway: connection => void closeConnection(connection)
           }
         )
     ],
@@ -107,14 +119,18 @@ export async function createNode(init: NodeInit): Promise<Node> {
   // Nothing about a peer is worth keeping when he is gone: dials name their address, the list its peers.
   on('peer:disconnect', event => void libp2p.peerStore.delete(event.detail).catch(() => {}))
 
-  await libp2p.handle(PROTOCOL_ID, (stream, connection) => init.stream(linkOf(connection), stream), {
+  const onStream = (stream: Stream, connection: Connection): void =>
+    init.stream(linkOf(connection), stream, () => served.get(stream)?.())
+  await libp2p.handle(PROTOCOL_ID, onStream, {
     maxInboundStreams: MAX_MUXED_STREAMS,
     maxOutboundStreams: MAX_MUXED_STREAMS
   })
   try {
     await libp2p.start()
+    listening.assertBound()
   } catch (err) {
     await libp2p.stop()
+    listening.assertBound(err)
     throw err
   }
 

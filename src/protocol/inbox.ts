@@ -1,5 +1,5 @@
 import type { Stream } from '@libp2p/interface'
-import { Uint8ArrayList } from 'uint8arraylist'
+import type { Uint8ArrayList } from 'uint8arraylist'
 import type { Cancel, Clock } from '../clock.ts'
 import {
   ackFrames,
@@ -58,7 +58,10 @@ export class Inbox {
     const { stream } = init
     stream.addEventListener('message', event => this.#read(event.data))
     stream.addEventListener('drain', () => this.#resume())
-    stream.addEventListener('end', () => this.#end())
+    // Told in the middle of a write, when what is sent in answer would be left lying.
+    stream.addEventListener('idle', () => queueMicrotask(() => this.#resume()))
+    // A muxer frame may carry the last message and the end at once, and the stream tells the end first.
+    stream.addEventListener('end', () => queueMicrotask(() => this.#end()))
     stream.addEventListener('close', () => this.#close())
     if (stream.readableEnded) this.#end()
   }
@@ -122,16 +125,10 @@ export class Inbox {
   /** Sends the acks of this read in one piece. */
   #answer(): void {
     if (this.#statuses.length === 0) return
-    const views: Uint8Array[] = []
-    for (let i = 0; i < this.#statuses.length; i++) {
-      for (let left = this.#counts[i]!; left > 0; left -= MAX_ACKS_PER_VIEW) {
-        views.push(ackFrames(this.#statuses[i]!, Math.min(left, MAX_ACKS_PER_VIEW)))
-      }
-    }
+    const acks = encodeAcks(this.#statuses, this.#counts)
     this.#statuses.length = this.#counts.length = 0
     try {
-      if (!this.#init.stream.send(views.length === 1 ? views[0]! : new Uint8ArrayList(...views)))
-        this.#pause()
+      if (!this.#init.stream.send(acks)) this.#pause()
     } catch {
       // The stream has just ended: the sender learns from that what it can know.
     }
@@ -150,7 +147,7 @@ export class Inbox {
 
   #resume(): void {
     const { stream } = this.#init
-    if (!this.#paused || stream.writableNeedsDrain || this.#closed || this.#resuming) return
+    if (!this.#paused || this.#closed || this.#resuming || !allIsWritten(stream)) return
     this.#paused = false
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
@@ -229,4 +226,25 @@ export class Inbox {
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
   }
+}
+
+/** Runs of equal acks in one piece: a list of pieces would be slow to send when the statuses alternate. */
+function encodeAcks(statuses: readonly AckStatus[], counts: readonly number[]): Uint8Array {
+  if (counts.length === 1 && counts[0]! <= MAX_ACKS_PER_VIEW) return ackFrames(statuses[0]!, counts[0]!)
+  const total = counts.reduce((sum, count) => sum + count, 0)
+  const bytes = new Uint8Array(total * ackFrames(AckStatus.accepted, 1).length)
+  let at = 0
+  for (const [run, status] of statuses.entries()) {
+    for (let left = counts[run]!; left > 0; left -= MAX_ACKS_PER_VIEW) {
+      const frames = ackFrames(status, Math.min(left, MAX_ACKS_PER_VIEW))
+      bytes.set(frames, at)
+      at += frames.length
+    }
+  }
+  return bytes
+}
+
+/** Whether every ack has left. Room for a few bytes is no reason to read on: the acks that wait would never end. */
+function allIsWritten(stream: Stream): boolean {
+  return stream.status === 'open' && stream.writeBufferLength === 0 && !stream.writableNeedsDrain
 }

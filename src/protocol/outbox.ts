@@ -2,7 +2,8 @@ import type { Stream } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
 import type { Cancel, Clock } from '../clock.ts'
 import { AckDecoder, AckStatus } from '../framing/index.ts'
-import { NumberRing } from './ring.ts'
+import { AckClock } from './ack-clock.ts'
+import type { AckLimits } from './ack-clock.ts'
 import { SendQueue } from './send-queue.ts'
 import { eachPart } from './stream-data.ts'
 
@@ -10,11 +11,7 @@ import { eachPart } from './stream-data.ts'
 export type Outcome =
   undefined | 'not-connected' | 'refused-full' | 'refused-too-large' | 'ack-timeout' | 'connection-lost'
 
-export interface OutboxLimits {
-  /** Time to answer a message, in milliseconds, not counting the time its bytes take (see `msPerByte`). */
-  ackTimeoutMs: number
-  /** Additional time per byte of the message, in milliseconds: the slowest link that counts as alive. */
-  msPerByte: number
+export interface OutboxLimits extends AckLimits {
   /** Written and unanswered messages, and their bytes on the wire; one message may always be in flight. */
   windowMessages: number
   windowBytes: number
@@ -41,20 +38,20 @@ export interface OutboxInit {
 export class Outbox {
   readonly #init: OutboxInit
   readonly #queue = new SendQueue()
-  /** Runs of messages in flight that were written together: how many, and when. */
-  readonly #runCounts = new NumberRing()
-  readonly #runTimes = new NumberRing()
   /** The oldest messages in flight, so many, are settled as timed out; their late acks are awaited and ignored. */
   #expired = 0
-  #answeredAt = 0
+  /** The others in flight. */
+  readonly #awaited: AckClock
   #cancelTimer: Cancel | undefined
 
   #stream: Stream | undefined
-  #opening = false
+  /** The attempt to open a stream that is under way. */
+  #opening: Promise<Stream> | undefined
   #detach: (() => void) | undefined
 
   constructor(init: OutboxInit) {
     this.#init = init
+    this.#awaited = new AckClock(init.clock, init.limits)
   }
 
   /** Messages that are not settled. */
@@ -80,7 +77,7 @@ export class Outbox {
 
   /** Uses this stream from now on, unless there is one. It must have been opened for messages. */
   attach(stream: Stream): void {
-    if (this.#stream !== undefined || stream.status !== 'open') {
+    if (this.#stream !== undefined || !isUsable(stream)) {
       stream.abort(new Error('not needed'))
       return
     }
@@ -110,15 +107,17 @@ export class Outbox {
         stream.abort(new Error('the remote ended the stream of acks'))
       }
     }
+    // A muxer frame may carry the last acks and the end at once, and the stream tells the end first.
+    const onEnd = (): void => queueMicrotask(onRemoteEnd)
     stream.addEventListener('message', onMessage)
     stream.addEventListener('drain', onDrain)
     stream.addEventListener('close', onClose)
-    stream.addEventListener('end', onRemoteEnd)
+    stream.addEventListener('end', onEnd)
     this.#detach = () => {
       stream.removeEventListener('message', onMessage)
       stream.removeEventListener('drain', onDrain)
       stream.removeEventListener('close', onClose)
-      stream.removeEventListener('end', onRemoteEnd)
+      stream.removeEventListener('end', onEnd)
     }
     this.#write()
   }
@@ -128,11 +127,13 @@ export class Outbox {
     const stream = this.#drop()
     if (stream !== undefined)
       void stream.close({ signal: AbortSignal.timeout(1_000) }).catch(error => stream.abort(error as Error))
+    this.#write()
   }
 
   /** There is no way to the peer any more: everything is settled. */
   disconnect(): void {
     const stream = this.#drop()
+    this.#opening = undefined
     this.#failInFlight()
     const rest = this.#queue.clear()
     if (rest > 0) this.#init.settled('not-connected', rest)
@@ -150,8 +151,7 @@ export class Outbox {
       const before = this.#queue.inFlight
       const batch = this.#queue.takeBatch(windowMessages, windowBytes)
       if (batch.length === 0) break
-      this.#runCounts.push(this.#queue.inFlight - before)
-      this.#runTimes.push(this.#init.clock.now())
+      this.#awaited.wrote(this.#queue.inFlight - before)
       try {
         stream.send(batch.length === 1 ? batch[0]! : new Uint8ArrayList(...batch))
       } catch {
@@ -160,31 +160,42 @@ export class Outbox {
       }
     }
     this.#armTimer()
+    this.#leaveIfStuck()
   }
 
   #open(): void {
-    if (this.#opening) return
-    this.#opening = true
-    this.#init.open().then(
-      stream => {
-        this.#opening = false
-        this.attach(stream)
-      },
-      () => {
-        this.#opening = false
-        // Whoever reports the end of the last connection calls `disconnect`; a peer that is connected and does not
-        // take a message stream is, for messages, not connected either.
-        if (this.#stream === undefined) this.disconnect()
-      }
+    if (this.#opening !== undefined) return
+    const opening = this.#init.open()
+    this.#opening = opening
+    opening.then(
+      stream => this.#opened(opening, stream),
+      () => this.#opened(opening, undefined)
     )
   }
 
+  #opened(opening: Promise<Stream>, stream: Stream | undefined): void {
+    // What an attempt from before a `disconnect` comes to says nothing about the messages since.
+    const current = this.#opening === opening
+    if (current) this.#opening = undefined
+    if (current && stream !== undefined && isUsable(stream)) {
+      this.attach(stream)
+      return
+    }
+    stream?.abort(new Error('not needed'))
+    // Whoever reports the end of the last connection calls `disconnect`; a peer that is connected and does not take a
+    // message stream, or ends it at once, is, for messages, not connected either.
+    if (current && this.#stream === undefined) this.disconnect()
+  }
+
   #answered(status: AckStatus, count: number): boolean {
+    // Behind a refusal as too large nothing on this stream is read, so nothing there can be answered.
+    if (status === AckStatus.refusedTooLarge) count = 1
     const answered = Math.min(count, this.#queue.inFlight)
     const late = Math.min(answered, this.#expired)
-    for (let i = 0; i < answered; i++) this.#forgetOldest()
+    for (let i = 0; i < answered; i++) this.#queue.settleWritten()
     this.#expired -= late
-    this.#answeredAt = this.#init.clock.now()
+    this.#awaited.forget(answered - late)
+    this.#awaited.answered()
     if (answered > late) this.#init.settled(OUTCOMES[status], answered - late)
     if (answered < count) return false
     if (status === AckStatus.refusedTooLarge) this.#startOver()
@@ -194,9 +205,10 @@ export class Outbox {
   /** After this ack the remote reads nothing more from the stream, and it has not read what was written behind. */
   #startOver(): void {
     const stream = this.#drop()
+    // What has timed out is settled, and must not be taken after that.
+    for (; this.#expired > 0; this.#expired--) this.#queue.settleWritten()
     this.#queue.rewind()
-    this.#runCounts.clear()
-    this.#runTimes.clear()
+    this.#awaited.clear()
     stream?.abort(new Error('the remote refused a message as too large'))
     this.#write()
   }
@@ -216,18 +228,10 @@ export class Outbox {
 
   #failInFlight(): void {
     const unknown = this.#queue.inFlight - this.#expired
-    while (this.#queue.inFlight > 0) this.#forgetOldest()
+    while (this.#queue.inFlight > 0) this.#queue.settleWritten()
     this.#expired = 0
+    this.#awaited.clear()
     if (unknown > 0) this.#init.settled('connection-lost', unknown)
-  }
-
-  #forgetOldest(): void {
-    this.#queue.settleWritten()
-    const left = this.#runCounts.at(0) - 1
-    this.#runCounts.setFirst(left)
-    if (left > 0) return
-    this.#runCounts.shift()
-    this.#runTimes.shift()
   }
 
   #drop(): Stream | undefined {
@@ -247,26 +251,13 @@ export class Outbox {
       this.#cancelTimer = undefined
       this.#expireOverdue()
       this.#armTimer()
+      this.#leaveIfStuck()
     })
   }
 
-  /**
-   * When the oldest unexpired message in flight must be answered. Acks come in order, so its time begins when it was
-   * written or when the one before was answered, whichever is later, and grows with its own length: a slow link that
-   * moves is not a peer that does not answer.
-   */
+  /** When the oldest message in flight that has not expired must be answered. */
   #deadline(): number {
-    const { ackTimeoutMs, msPerByte } = this.#init.limits
-    const begin = Math.max(this.#writtenAt(this.#expired), this.#answeredAt)
-    return begin + ackTimeoutMs + this.#queue.wireLength(this.#expired) * msPerByte
-  }
-
-  /** When the message at `index` was written. */
-  #writtenAt(index: number): number {
-    for (let run = 0; ; run++) {
-      index -= this.#runCounts.at(run)
-      if (index < 0) return this.#runTimes.at(run)
-    }
+    return this.#awaited.deadline(this.#queue.wireLength(this.#expired))
   }
 
   #expireOverdue(): void {
@@ -276,20 +267,26 @@ export class Outbox {
       this.#expired < this.#queue.inFlight &&
       this.#deadline() <= this.#init.clock.now()
     ) {
+      this.#awaited.forget(1)
       this.#expired++
       this.#init.settled('ack-timeout', 1)
       this.#init.unanswered()
     }
-    // All that is in flight has expired and nothing more can be written: this stream leads nowhere.
-    if (stream !== undefined && this.#stream === stream && this.#expired === this.#queue.inFlight) {
-      const { windowMessages } = this.#init.limits
-      const stuck = stream.writableNeedsDrain || this.#queue.inFlight >= windowMessages
-      if (this.#expired > 0 && stuck) {
-        this.#lose()
-        stream.abort(new Error('no message was answered in time'))
-      }
-    }
   }
+
+  /** All that is in flight has expired and keeps the rest from being written: this stream leads nowhere. */
+  #leaveIfStuck(): void {
+    const stream = this.#stream
+    const { inFlight, unwritten } = this.#queue
+    if (stream === undefined || inFlight === 0 || inFlight > this.#expired || unwritten === 0) return
+    this.#lose()
+    stream.abort(new Error('no message was answered in time'))
+  }
+}
+
+/** Both directions are open: messages can be written, and acks can come. */
+function isUsable(stream: Stream): boolean {
+  return stream.status === 'open' && !stream.readableEnded
 }
 
 const OUTCOMES: Record<AckStatus, Outcome> = {

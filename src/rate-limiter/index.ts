@@ -5,4 +5,5 @@
  * or what to do when the answer is no, and it promises nothing about work done before it is asked.
  */
 
+export { Allowance } from './allowance.ts'
 export { BucketTable, type BucketTableInit, type SpentBucket } from './bucket-table.ts'

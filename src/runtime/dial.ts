@@ -49,8 +49,9 @@ export async function dialPeer(
         cause: err
       })
     }
-    const told =
-      timeout.aborted && link === undefined ? timedOut(target) : explain(err, target, link, denialOf())
+    const denial = denialOf()
+    const late = timeout.aborted && denial === undefined
+    const told = late ? timedOut(target, link) : explain(err, target, link, denial)
     link?.abort(told.message)
     throw told
   }
@@ -66,8 +67,9 @@ async function resolveHost(address: string): Promise<string> {
   return toMultiaddr({ kind: found.family === 6 ? 'ip6' : 'ip4', host: found.address, port })
 }
 
-function timedOut({ address, timeoutMs }: DialTarget): P2pError {
-  return new P2pError('ERR_DIAL_FAILED', `dial to ${address} timed out: no connection in ${timeoutMs} ms`)
+function timedOut({ address, timeoutMs }: DialTarget, link: Link | undefined): P2pError {
+  const missing = link === undefined ? 'no connection' : 'connected, but not admitted'
+  return new P2pError('ERR_DIAL_FAILED', `dial to ${address} timed out: ${missing} in ${timeoutMs} ms`)
 }
 
 function explain(
@@ -104,6 +106,8 @@ function explain(
     case 'EHOSTDOWN':
     case 'EINVAL':
       return failed(`unreachable (${code})`)
+    case 'ECONNRESET':
+      return failed('the handshake did not complete: the remote closed the connection')
     case 'ETIMEDOUT':
       return failed('timed out: no answer')
     case 'ENOTFOUND':
@@ -119,7 +123,7 @@ function turnedAway(err: unknown): string {
   if (err instanceof Error && err.name === 'UnsupportedProtocolError') {
     return `the node there does not speak ${PROTOCOL_ID}`
   }
-  return `denied by the remote: it closed the connection without admitting this node (${messageOf(err)})`
+  return 'denied by the remote: it closed the connection without admitting this node'
 }
 
 /** A denial in words. */

@@ -15,12 +15,15 @@ export interface InboundStreamInit {
   limits: InboxLimits
   events: EventWriter
   dropped: DroppedWriter
+  /** The stream has carried a message. */
+  served: () => void
   malformed: (reason: string) => void
 }
 
 /** Takes a stream that a peer has opened for his messages: what arrives on it goes to the receiver channel. */
 export function acceptStream(init: InboundStreamInit): void {
-  const { peer, link, stream, clock, limits, events, dropped, malformed } = init
+  const { peer, link, stream, clock, limits, events, dropped, served, malformed } = init
+  let carried = false
   if (link.inboundStreams >= MAX_INBOUND_STREAMS) {
     const reason = `more than ${MAX_INBOUND_STREAMS} message streams at once`
     stream.abort(new Error(reason))
@@ -37,6 +40,8 @@ export function acceptStream(init: InboundStreamInit): void {
     // A connection that is being ended delivers nothing more, even if bytes of it are still on their way up.
     listening: () => link.open,
     deliver: run => {
+      if (!carried) served()
+      carried = true
       if (!events.hasRoom(run.count, run.payloadBytes)) return false
       events.data(peer.subject, run)
       peer.received += run.count

@@ -4,12 +4,17 @@ import type { EventWriter, MisbehaviourCause } from '../channels/index.ts'
 import type { Clock } from '../clock.ts'
 import type { Link } from '../node/index.ts'
 import type { Limits } from '../options.ts'
+import { BucketTable } from '../rate-limiter/index.ts'
 import { Peer } from './peer.ts'
 
 /** Messages in flight to one peer, and their bytes on the wire; one message may always be in flight. */
 const WINDOW_MESSAGES = 16_384
 const WINDOW_BYTES = 4 * 1024 * 1024
 
+/** Connections that a peer may make at once, and per second: each costs a handshake (docs/decisions/0009). */
+const CONNECTIONS = { capacity: 1_024, refillPerSecond: 8 }
+
+const PARTED = 'disconnected by this application'
 const NOT_ALLOWED = 'no longer allowed by the allow list'
 
 export interface PeersInit {
@@ -29,12 +34,16 @@ export interface PeersInit {
 export class Peers {
   readonly #init: PeersInit
   readonly #peers = new Map<string, Peer>()
+  /** When the application parted from a peer, in milliseconds since 1970: kept as long as a handshake can take. */
+  readonly #parted = new Map<string, number>()
+  readonly #connections: BucketTable
   #stopped = false
   /** Connections that are open, of all peers. */
   links = 0
 
   constructor(init: PeersInit) {
     this.#init = init
+    this.#connections = new BucketTable({ ...CONNECTIONS, clock: init.clock.now })
   }
 
   get(peerId: string): Peer | undefined {
@@ -79,13 +88,30 @@ export class Peers {
     if (!link.open) return
     this.links++
     if (this.#stopped) return
+    // A handshake that the peer had begun before the application parted from him ends with it, as our own dials do.
+    if (link.direction === 'inbound' && link.begunAt < (this.#parted.get(link.peerId) ?? 0)) {
+      void link.close(PARTED)
+      return
+    }
     const peer = this.open(link.peerId)
-    // A peer that connects again has lost the connection it had: a half-dead one must not linger beside the new one.
-    const stale =
-      link.direction === 'inbound' ? peer.links.filter(other => other.direction === 'inbound') : []
+    link.openedAt = this.#init.clock.now()
+    const stale = peer.links.filter(other => this.#replaces(link, other))
     peer.links.push(link)
     for (const other of stale) other.abort('replaced by a newer connection of the same peer')
+    if (link.direction === 'inbound' && !this.#connections.take(link.peerId, 1)) {
+      this.#init.charge('protocol-abuse', link.peerId, 'connects again and again')
+    }
     if (link.admitted) this.admit(peer, link)
+  }
+
+  /**
+   * A peer that dials again has lost the connection it had: a half-dead one must not linger beside the new one. It
+   * cannot have known of one that we dialled at the same moment, which two handshakes ago is past.
+   */
+  #replaces(link: Link, older: Link): boolean {
+    if (link.direction === 'outbound') return false
+    const { handshakeTimeoutMs } = this.#init.limits
+    return older.direction === 'inbound' || link.openedAt - older.openedAt > 2 * handshakeTimeoutMs
   }
 
   /** A connection has ended. */
@@ -95,7 +121,7 @@ export class Peers {
     const index = peer?.links.indexOf(link) ?? -1
     if (peer === undefined || index < 0) return
     peer.links.splice(index, 1)
-    if (link.fault !== undefined) this.#init.charge('malformed-message', link.peerId, link.fault)
+    if (link.fault !== undefined) this.#init.charge(link.fault.cause, link.peerId, link.fault.reason)
     this.review(peer, link.endReason)
   }
 
@@ -127,12 +153,18 @@ export class Peers {
   }
 
   /** Parts from a peer in an orderly way: its messages are settled now, the goodbye may take a moment. */
-  disconnect(peerId: string, reason: string): void {
-    this.#init.cancelDials(peerId, reason)
+  disconnect(peerId: string): void {
+    const { clock, limits, cancelDials } = this.#init
+    const now = Date.now()
+    this.#parted.set(peerId, now)
+    clock.after(limits.handshakeTimeoutMs, () => {
+      if (this.#parted.get(peerId) === now) this.#parted.delete(peerId)
+    })
+    cancelDials(peerId, PARTED)
     const peer = this.#peers.get(peerId)
     if (peer === undefined) return
-    for (const link of peer.links) void link.close(reason)
-    this.review(peer, reason)
+    for (const link of peer.links) void link.close(PARTED)
+    this.review(peer, PARTED)
   }
 
   /** Cuts a peer off. */

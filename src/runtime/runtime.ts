@@ -24,6 +24,8 @@ import { snapshot } from './snapshot.ts'
  * strangers, until the application reads: the backlog is bounded by what the application itself has asked for.
  */
 const MAX_UNREAD_CONTROL = 65_536
+/** Connections of barred peers from one address that cost it nothing: at once, and per second. */
+const KNOCKS = { capacity: 64, refillPerSecond: 4 }
 /** Connections turned away for lack of room are reported at most this often, in milliseconds. */
 const REFUSAL_INTERVAL_MS = 10_000
 
@@ -51,6 +53,7 @@ export class Runtime implements CommandHandler {
   /** Connections that the gater has reported, so that nobody is charged twice for one. */
   readonly #denied = new WeakSet<MultiaddrConnection>()
   readonly #dialler: Dialler
+  readonly #knocks: BucketTable
   #node: Node | undefined
   #refusalTold = -Infinity
   #stopping = false
@@ -68,6 +71,7 @@ export class Runtime implements CommandHandler {
       cutOff: (subject, reason) => this.#cutOff(subject, reason),
       emit: event => events.control(event)
     })
+    this.#knocks = new BucketTable({ ...KNOCKS, clock: clock.now })
     this.#privateKey = decodePrivateKey(init.privateKey)
     this.#peers = new Peers({
       self: peerIdFromPrivateKey(init.privateKey),
@@ -113,10 +117,11 @@ export class Runtime implements CommandHandler {
         failed: (ip, reason) => this.#charge('failed-handshake', { ip: rateSubject(ip) }, reason),
         refused: ip => this.#onRefused(ip)
       },
+      clock: this.#init.clock,
       handshakeTimeoutMs: limits.handshakeTimeoutMs,
       opened: link => this.#peers.opened(link),
       closed: link => this.#peers.closed(link),
-      stream: (link, stream) => this.#onStream(link, stream)
+      stream: (link, stream, served) => this.#onStream(link, stream, served)
     })
     return this.#node.addresses
   }
@@ -156,7 +161,7 @@ export class Runtime implements CommandHandler {
         break
       case 'DisconnectFrom':
         if (command.peerId === undefined) void this.stop()
-        else this.#peers.disconnect(command.peerId, 'disconnected by this application')
+        else this.#peers.disconnect(command.peerId)
         break
     }
   }
@@ -208,12 +213,14 @@ export class Runtime implements CommandHandler {
     if (!this.#stopping) this.#judge.report({ cause, subject, evidence })
   }
 
-  #onStream(link: Link, stream: Stream): void {
+  #onStream(link: Link, stream: Stream, served: () => void): void {
     const peer = this.#peers.get(link.peerId)
     if (peer === undefined || this.#stopping) {
       stream.abort(new Error('not connected'))
       return
     }
+    // Who opens a stream for his messages has admitted us: Connected is told before what he sends.
+    if (!link.admitted) this.#peers.admit(peer, link)
     const { options, clock, events, dropped } = this.#init
     const { maxMessageBytes, messageTimeoutMs } = options.limits
     acceptStream({
@@ -224,6 +231,7 @@ export class Runtime implements CommandHandler {
       limits: { maxMessageBytes, messageTimeoutMs },
       events,
       dropped,
+      served,
       malformed: reason => this.#charge('malformed-message', { peerId: link.peerId }, reason)
     })
   }
@@ -235,8 +243,17 @@ export class Runtime implements CommandHandler {
       this.#dialler.denied(denial)
       return
     }
-    // The bar has been reported when it began; each further attempt must cost next to nothing.
-    if (reason === 'barred' || ip === undefined) return
+    if (ip === undefined) return
+    if (reason === 'barred') {
+      // The bar has been reported when it began. Who he is shows only after a handshake: his address pays for many.
+      if (peerId === undefined || this.#knocks.take(rateSubject(ip), 1)) return
+      this.#charge(
+        'protocol-abuse',
+        { ip: rateSubject(ip) },
+        `${peerId} is barred and connects again and again`
+      )
+      return
+    }
     if (this.#init.events.unreadControl < MAX_UNREAD_CONTROL) {
       this.#init.events.control({
         type: 'Error',

@@ -9,7 +9,7 @@ const DEADLINE_MS = 45_000
 interface Case {
   what: string
   count: number
-  /** Message `i` has `i % sizes` bytes more than its 4-byte number. */
+  /** Message `i` has `i % sizes` bytes. */
   sizes: number
   limits: Partial<Limits>
   /** The application reads so many events at a time. */
@@ -18,14 +18,14 @@ interface Case {
 
 const CASES: Case[] = [
   {
-    what: '100,000 messages into a receiver of 1,000 messages',
+    what: '100,000 messages into room for 1,000',
     count: 100_000,
     sizes: 50,
     limits: { receiverMessages: 1_000 },
     burst: 700
   },
   {
-    what: '30,000 messages into a receiver of 20,000 bytes',
+    what: '30,000 messages into 20,000 bytes of room',
     count: 30_000,
     sizes: 2_000,
     limits: { receiverBytes: 20_000, maxMessageBytes: 10_000 },
@@ -53,7 +53,7 @@ it.each(CASES)('$what: the books of both sides agree to the message', async exam
 
   expect(read.data).toBe(told.accepted)
   expect(read.dataBytes).toBe(told.acceptedBytes)
-  expect(read.numbersHash).toBe(told.acceptedHash)
+  expect(read.dataHash).toBe(told.acceptedHash)
   expect(read.dropped).toBe(told.refused)
   expect(read.droppedBytes).toBe(told.refusedBytes)
   expect(read.fullest.messages).toBeLessThanOrEqual(limits.receiverMessages ?? Infinity)
@@ -63,14 +63,14 @@ it.each(CASES)('$what: the books of both sides agree to the message', async exam
 
 /** Sends numbered messages as fast as the sender channel takes them, and keeps the books by their Status. */
 function sendAll(
-  { p2p, createHash }: NodeScope,
+  { p2p, payload, createHash }: NodeScope,
   { to, count, sizes, deadlineMs }: { to: string; count: number; sizes: number; deadlineMs: number }
 ): {
   settled: number
   idsInOrder: boolean
   accepted: number
   acceptedBytes: number
-  /** Over the numbers of the messages that were accepted, in the order of their Status. */
+  /** Over the messages that were accepted, in the order of their Status. */
   acceptedHash: string
   refused: number
   refusedBytes: number
@@ -84,9 +84,7 @@ function sendAll(
   let idsInOrder = true
   while (books.settled < count) {
     if (ids.length < count && ids.length - books.settled < 20_000) {
-      const data = new Uint8Array(4 + (ids.length % sizes))
-      new DataView(data.buffer).setUint32(0, ids.length)
-      ids.push(p2p.sender.sendMsg(to, data))
+      ids.push(p2p.sender.sendMsg(to, payload(ids.length % sizes, ids.length)))
     }
     const full = ids.length === count || ids.length - books.settled >= 20_000
     const event = full ? p2p.receiver.recv(10_000) : p2p.receiver.tryRecv()
@@ -99,13 +97,11 @@ function sendAll(
       if (event.type !== 'Status') continue
     }
     idsInOrder &&= event.id === ids[books.settled]
-    const size = 4 + (books.settled % sizes)
+    const size = books.settled % sizes
     if (event.ok) {
       books.accepted++
       books.acceptedBytes += size
-      const serial = new Uint8Array(4)
-      new DataView(serial.buffer).setUint32(0, books.settled)
-      acceptedHash.update(serial)
+      acceptedHash.update(payload(size, books.settled))
     } else {
       books.refused++
       books.refusedBytes += size
@@ -122,7 +118,7 @@ function readInBursts(
 ): {
   data: number
   dataBytes: number
-  numbersHash: string
+  dataHash: string
   dropped: number
   droppedBytes: number
   /** The most that a look into the runtime ever found in the receiver channel. */
@@ -130,7 +126,7 @@ function readInBursts(
   left: { messages: number; bytes: number; dropped: number }
 } {
   const end = Date.now() + deadlineMs
-  const numbersHash = createHash('sha256')
+  const dataHash = createHash('sha256')
   const books = { data: 0, dataBytes: 0, dropped: 0, droppedBytes: 0 }
   const fullest = { messages: 0, bytes: 0 }
   while (books.data + books.dropped < count) {
@@ -139,7 +135,7 @@ function readInBursts(
     fullest.bytes = Math.max(fullest.bytes, receiver.bytes)
     for (const event of p2p.receiver.drain(burst)) {
       if (event.type !== 'Data') throw new Error(`an unexpected ${JSON.stringify(event)}`)
-      numbersHash.update(event.data.subarray(0, 4))
+      dataHash.update(event.data)
       books.data++
       books.dataBytes += event.data.length
     }
@@ -153,7 +149,7 @@ function readInBursts(
   }
   return {
     ...books,
-    numbersHash: numbersHash.digest('hex'),
+    dataHash: dataHash.digest('hex'),
     fullest,
     left: p2p.runtime.inspect().receiver
   }

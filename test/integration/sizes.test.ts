@@ -1,14 +1,27 @@
-import { expect, it } from 'vitest'
+import { beforeAll, expect, it } from 'vitest'
 import { connect, startNode } from '../support/node-process.ts'
-import type { NodeScope } from '../support/node-process.ts'
+import type { NodeProcess, NodeScope } from '../support/node-process.ts'
 
 const MIB = 1024 * 1024
 const SIZES = [0, 1, 100, 1_024, 150 * 1_024, 620 * 1_024, MIB, 8 * MIB]
+/** Bob takes every size, Carol this much. */
+const CAROLS_LIMIT = 1_000
+
+let alice: NodeProcess
+let bob: NodeProcess
+let carol: NodeProcess
+
+beforeAll(async () => {
+  ;[alice, bob, carol] = await Promise.all([
+    startNode(),
+    startNode(),
+    startNode({ limits: { maxMessageBytes: CAROLS_LIMIT } })
+  ])
+  await connect(alice, bob)
+  await connect(alice, carol)
+})
 
 it('messages of every size arrive whole in both directions at once', async () => {
-  const [alice, bob] = await Promise.all([startNode(), startNode()])
-  await connect(alice, bob)
-
   const [atAlice, atBob] = await Promise.all([
     alice.run(exchange, { to: bob.peerId, sizes: SIZES, seed: 1 }),
     bob.run(exchange, { to: alice.peerId, sizes: SIZES, seed: 100 })
@@ -19,6 +32,35 @@ it('messages of every size arrive whole in both directions at once', async () =>
   const accepted = SIZES.map(() => 'accepted')
   expect([atAlice.outcomes, atBob.outcomes]).toEqual([accepted, accepted])
   expect(atAlice.sent.map(({ size }) => size)).toEqual(SIZES)
+})
+
+it('a burst of large messages arrives whole and in order', async () => {
+  const COUNT = 200
+  // As many on their way as the sender channel takes: memory is used again and again while it is still being read.
+  const sending = alice.run(
+    ({ p2p, payload, sha256, event }, { to, count }) => {
+      const hashes: string[] = []
+      const ids: number[] = []
+      for (let i = 0; i < count; i++) {
+        const data = payload(i % 2 === 0 ? 620 * 1_024 : 150 * 1_024, i)
+        hashes.push(sha256(data))
+        if (i >= 40) event({ type: 'Status', id: ids[i - 40], ok: true })
+        ids.push(p2p.sender.sendMsg(to, data))
+      }
+      for (const id of ids.slice(-40)) event({ type: 'Status', id, ok: true })
+      return hashes
+    },
+    { to: bob.peerId, count: COUNT }
+  )
+  const receiving = bob.run(
+    ({ event, sha256 }, count) =>
+      Array.from({ length: count }, () => {
+        const message = event({ type: 'Data' })
+        return message.type === 'Data' ? sha256(message.data) : ''
+      }),
+    COUNT
+  )
+  expect(await receiving).toEqual(await sending)
 })
 
 interface Summary {
@@ -51,9 +93,6 @@ function exchange(
 }
 
 it('a message one byte above the limit is refused by the call that sends it, and costs nothing else', async () => {
-  const [alice, bob] = await Promise.all([startNode(), startNode()])
-  await connect(alice, bob)
-
   const tooLarge = new Uint8Array(8 * MIB + 1)
   await expect(alice.sendMsg(bob, tooLarge)).rejects.toMatchObject({ code: 'ERR_MESSAGE_TOO_LARGE' })
   const id = await alice.sendMsg(bob, Buffer.from('next'))
@@ -63,10 +102,7 @@ it('a message one byte above the limit is refused by the call that sends it, and
 })
 
 it('messages above the limit of the remote end in refused-too-large, and those around them are neither lost nor doubled', async () => {
-  const LIMIT = 1_000
   const COUNT = 3_000
-  const [alice, bob] = await Promise.all([startNode(), startNode({ limits: { maxMessageBytes: LIMIT } })])
-  await connect(alice, bob)
 
   // Without a pause in between: some just above the limit, some two in a row, some as large as they can be.
   const outcomes = await alice.run(
@@ -88,14 +124,14 @@ it('messages above the limit of the remote end in refused-too-large, and those a
         return status.reason === wanted ? 'as wanted' : `message ${i}: ${status.reason}`
       })
     },
-    { to: bob.peerId, count: COUNT, limit: LIMIT }
+    { to: carol.peerId, count: COUNT, limit: CAROLS_LIMIT }
   )
   expect(outcomes.filter(outcome => outcome !== 'as wanted')).toEqual([])
 
   const fitting = Array.from({ length: COUNT }, (_, i) => i).filter(
     i => i % 1_000 !== 500 && i % 100 !== 50 && i % 100 !== 51
   )
-  const arrived = await bob.events()
+  const arrived = await carol.events()
   expect(
     arrived.map(event =>
       event.type === 'Data'
@@ -105,7 +141,7 @@ it('messages above the limit of the remote end in refused-too-large, and those a
   ).toEqual(fitting)
   // Nobody has misbehaved: the connection is the same, and no token was charged.
   expect(await alice.events()).toEqual([])
-  const { buckets, peers } = await bob.run(({ p2p }) => p2p.runtime.inspect())
+  const { buckets, peers } = await carol.run(({ p2p }) => p2p.runtime.inspect())
   expect(buckets).toEqual([])
   expect(peers).toHaveLength(1)
 })

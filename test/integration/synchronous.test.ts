@@ -5,7 +5,7 @@ import type { NodeProcess, NodeScope } from '../support/node-process.ts'
 /** How long an application computes without a look at its channels, in milliseconds: once past the ack timeout. */
 const BUSY_MS = LONG ? 30_000 : 4_000
 /** An ack is on time when it comes this fast although the remote application does nothing, in milliseconds. */
-const PROMPT_MS = 1_000
+const PROMPT_MS = 2_000
 
 it('two applications that never yield to their event loops exchange 10,000 messages each way', async () => {
   const [alice, bob] = await Promise.all([startNode(), startNode()])

@@ -8,14 +8,15 @@
  *     await alice.event({ type: 'Status', id, ok: true })
  *     expect(bob.count({ type: 'Data', peerId: alice.peerId })).toBe(1)
  *
- * A node is stopped when its test is over.
  */
 import { generatePrivateKey, P2p } from 'bitvmx-p2p'
 import type { P2pEvent, P2pOptions } from 'bitvmx-p2p'
 import { onTestFinished } from 'vitest'
 
-/** `event` waits so long by default, in milliseconds. */
-const EVENT_DEADLINE_MS = 10_000
+/** `event` waits so long by default, in milliseconds: only a test that fails waits for it. */
+const EVENT_DEADLINE_MS = 30_000
+/** A machine that runs many tests at once is slow; a test that is about a timeout sets its own. */
+const PATIENT = { handshakeTimeoutMs: 30_000, ackTimeoutMs: 30_000 }
 
 /** The fields that an event must have, with these values. */
 export type Match = Partial<Record<string, unknown>> & { type: P2pEvent['type'] }
@@ -48,54 +49,63 @@ export interface LocalNode extends Reachable {
   settled: () => Promise<void>
 }
 
-/** Starts a node. Without an allow list in `init`, everybody may come in. */
+/** Starts a node that is stopped when its test is over. Without an allow list in `init`, everybody may come in. */
 export async function startLocal(init: LocalInit = {}): Promise<LocalNode> {
-  const { listen = '127.0.0.1:0', key = await generatePrivateKey(), ...options } = init
-  const p2p = await P2p.startAsync(listen, key, { allowList: 'allow-all', ...options })
-  onTestFinished(async () => {
-    p2p.stop()
-    await p2p.runtime.closed
-  })
-  return observe(p2p)
+  const node = await launchLocal(init)
+  onTestFinished(async () => stopLocal(node))
+  return node
+}
+
+/** Starts a node that somebody else stops, for tests that share it. */
+export async function launchLocal(init: LocalInit = {}): Promise<LocalNode> {
+  const { listen = '127.0.0.1:0', key = await generatePrivateKey(), limits, ...rest } = init
+  const options = { allowList: 'allow-all' as const, limits: { ...PATIENT, ...limits }, ...rest }
+  return observe(await P2p.startAsync(listen, key, options))
+}
+
+/** Stops a node and waits until it is gone. */
+export async function stopLocal({ p2p }: LocalNode): Promise<void> {
+  p2p.stop()
+  await p2p.runtime.closed
 }
 
 /** Reads the receiver channel of a node from now on. */
 export function observe(p2p: P2p): LocalNode {
   const events: P2pEvent[] = []
-  const taken = new Set<P2pEvent>()
-  const waiting = new Set<() => void>()
+  /** Not yet returned by `event`, oldest first, by type. */
+  const untaken = new Map<P2pEvent['type'], Set<P2pEvent>>()
+  const untakenOf = (type: P2pEvent['type']): Set<P2pEvent> => {
+    let set = untaken.get(type)
+    if (set === undefined) untaken.set(type, (set = new Set()))
+    return set
+  }
+  const waiting = new Set<(event: P2pEvent) => void>()
   void (async () => {
     for await (const event of p2p.receiver) {
       events.push(event)
-      for (const look of waiting) look()
+      untakenOf(event.type).add(event)
+      for (const look of waiting) look(event)
     }
   })()
 
   const next = async (match: Match, deadlineMs: number): Promise<P2pEvent> =>
     new Promise((resolve, reject) => {
-      let from = 0
-      const look = (): void => {
-        for (; from < events.length; from++) {
-          const event = events[from]!
-          if (taken.has(event) || !matches(event, match)) continue
-          taken.add(event)
-          done()
-          resolve(event)
-          return
-        }
+      const look = (event: P2pEvent): boolean => {
+        if (!untakenOf(event.type).has(event) || !matches(event, match)) return false
+        untakenOf(event.type).delete(event)
+        waiting.delete(look)
+        clearTimeout(timer)
+        resolve(event)
+        return true
       }
       const timer = setTimeout(() => {
-        done()
+        waiting.delete(look)
         reject(
-          new Error(`no event ${show(match)} in ${deadlineMs} ms; there were ${show(events.slice(-20))}`)
+          new Error(`no event ${show(match)} in ${deadlineMs} ms; the last were ${show(events.slice(-20))}`)
         )
       }, deadlineMs)
-      const done = (): void => {
-        clearTimeout(timer)
-        waiting.delete(look)
-      }
+      for (const event of untakenOf(match.type)) if (look(event)) return
       waiting.add(look)
-      look()
     })
 
   return {
@@ -129,9 +139,10 @@ export function bareAddress({ addresses }: Reachable): string {
   return addresses[0]!.replace(/\/p2p\/.*/, '')
 }
 
-/** The TCP port a node listens on. */
-export function portOf(node: Reachable): number {
-  return Number(/\/tcp\/(\d+)/.exec(node.addresses[0]!)![1])
+/** The TCP port a node listens on; by default that of its first address. */
+export function portOf({ addresses }: Reachable, family?: number): number {
+  const address = family === undefined ? addresses[0] : addresses.find(a => a.startsWith(`/ip${family}/`))
+  return Number(/\/tcp\/(\d+)/.exec(address ?? '')![1])
 }
 
 /** Whether an event has all these values. */

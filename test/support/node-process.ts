@@ -19,7 +19,7 @@
  *
  * The function's text is sent: it may use its two parameters and globals, nothing else of the file it stands in.
  * Arguments and results are structured clones. Every call has a deadline, and the process is killed when the test is
- * over; a node therefore belongs to one test.
+ * over; one started in `beforeAll` when the file is over.
  */
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
@@ -27,7 +27,7 @@ import type { createHash } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import type { Worker } from 'node:worker_threads'
 import type { Command, P2p, P2pErrorCode, P2pEvent, P2pOptions } from 'bitvmx-p2p'
-import { onTestFinished } from 'vitest'
+import { afterAll, onTestFinished, TestRunner } from 'vitest'
 
 /** Long variants of some tests run only when this is set. */
 export const LONG: boolean = process.env['BITVMX_LONG'] === '1'
@@ -36,6 +36,9 @@ export const LONG: boolean = process.env['BITVMX_LONG'] === '1'
 const CALL_DEADLINE_MS = 30_000
 /** `event` waits so long by default, in milliseconds. */
 const EVENT_DEADLINE_MS = 10_000
+
+/** A machine that runs many tests at once is slow to shake hands. */
+const PATIENT = { handshakeTimeoutMs: 30_000 }
 
 /** The fields that an event must have, with these values. */
 export type Match = Partial<Record<string, unknown>> & { type: P2pEvent['type'] | 'Dropped' }
@@ -52,7 +55,7 @@ export interface NodeScope {
   /** Hex SHA-256. */
   sha256: (data: Uint8Array) => string
   createHash: typeof createHash
-  /** The thread behind `p2p`, for tests that kill it. */
+  /** The thread behind `p2p`, for tests that harm it: it evaluates every text posted to it. */
   runtimeThread: Worker
   /** Lives as long as the process: for what one `run` leaves to the next. */
   state: Record<string, unknown>
@@ -117,7 +120,8 @@ export async function startNode(init: NodeInit = {}): Promise<NodeProcess> {
   const child = forkProgram('node.mjs', [])
   const calls = new Calls(child)
   const { listen = '127.0.0.1:0', key, ...options } = init
-  const start = { listen, key, options: { allowList: 'allow-all', ...options } }
+  const limits = { ...PATIENT, ...options.limits }
+  const start = { listen, key, options: { allowList: 'allow-all', ...options, limits } }
   const { peerId, addresses } = (await calls.call('start', start, CALL_DEADLINE_MS)) as PeerLike
   const exited = calls.exited
   const run: NodeProcess['run'] = async (action, argument, deadlineMs = CALL_DEADLINE_MS) =>
@@ -158,13 +162,17 @@ export async function connect(from: NodeProcess, to: NodeProcess): Promise<void>
   ])
 }
 
-/** Forks a program of `test/support/programs`; it is killed when the test is over. */
+const childrenOfTheFile: ChildProcess[] = []
+afterAll(() => childrenOfTheFile.forEach(child => child.kill('SIGKILL')))
+
+/** Forks a program of `test/support/programs`; it is killed when the test, or the file, is over. */
 export function forkProgram(name: string, args: string[]): ChildProcess {
   const child = fork(fileURLToPath(new URL(`programs/${name}`, import.meta.url)), args, {
     serialization: 'advanced',
     execArgv: []
   })
-  onTestFinished(() => void child.kill('SIGKILL'))
+  if (TestRunner.getCurrentTest() === undefined) childrenOfTheFile.push(child)
+  else onTestFinished(() => void child.kill('SIGKILL'))
   return child
 }
 

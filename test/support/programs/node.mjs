@@ -1,17 +1,7 @@
 // A node that does what its parent asks over IPC: see test/support/node-process.ts.
 import { createHash } from 'node:crypto'
-import { syncBuiltinESMExports } from 'node:module'
-import threads from 'node:worker_threads'
-
-// The runtime thread is nobody's business but the module's: a test that wants it dead has to catch it at birth.
-threads.Worker = class extends threads.Worker {
-  constructor(...args) {
-    super(...args)
-    scope.runtimeThread = this
-  }
-}
-syncBuiltinESMExports()
-const { generatePrivateKey, P2p } = await import('bitvmx-p2p')
+import { runtimeThread } from './catch-thread.mjs'
+import { generatePrivateKey, P2p } from 'bitvmx-p2p'
 
 const log = []
 
@@ -63,6 +53,7 @@ function show(value) {
 const methods = {
   async start({ listen, key, options }) {
     scope.p2p = P2p.start(listen, key ?? (await generatePrivateKey()), options)
+    scope.runtimeThread = runtimeThread
     return { peerId: scope.p2p.peerId, addresses: scope.p2p.addresses }
   },
   // oxlint-disable-next-line no-eval -- the tests' own functions

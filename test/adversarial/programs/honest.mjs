@@ -1,0 +1,52 @@
+// A peer that exchanges messages with a node for as long as it is told to, and notices everything that goes wrong.
+import { generatePrivateKey, P2p } from 'bitvmx-p2p'
+
+let p2p
+let running = true
+let inFlight = 1
+const payload = new Uint8Array(100)
+const report = { acknowledged: 0, refused: 0, others: [] }
+
+async function run(target) {
+  const send = () => {
+    if (running) p2p.sender.sendMsg(target, payload)
+  }
+  for await (const event of p2p.receiver) {
+    if (event.type === 'Status') {
+      if (event.ok) report.acknowledged++
+      else report.refused++
+      send()
+    } else if (event.type !== 'Data') {
+      if (event.type !== 'Connected') report.others.push(event)
+      else for (let i = 0; i < inFlight; i++) send()
+    }
+  }
+}
+
+const methods = {
+  async start({ target, address, from = '127.0.0.1', key, window = 1, options }) {
+    inFlight = window
+    p2p = P2p.start(`${from}:0`, key ?? (await generatePrivateKey()), { allowList: 'allow-all', ...options })
+    void run(target)
+    p2p.sender.dial(target, address)
+    return { peerId: p2p.peerId, address: p2p.addresses[0] }
+  },
+  report: () => report,
+  bucketsOf: () => p2p.runtime.inspect().buckets,
+  async stop() {
+    running = false
+    const before = { ...report }
+    p2p.stop()
+    await p2p.runtime.closed
+    return before
+  }
+}
+
+process.on('message', async ({ call, method, body }) => {
+  try {
+    process.send({ reply: call, value: await methods[method](body) })
+  } catch (err) {
+    process.send({ reply: call, error: { message: String(err?.stack ?? err) } })
+  }
+})
+process.on('disconnect', () => process.exit())

@@ -1,0 +1,233 @@
+import { lookup } from 'node:dns/promises'
+import { generatePrivateKey, peerIdFromPrivateKey } from 'bitvmx-p2p'
+import type { KeyType, P2pErrorCode } from 'bitvmx-p2p'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import {
+  bareAddress,
+  connectLocal,
+  launchLocal,
+  portOf,
+  startLocal,
+  stopLocal
+} from '../support/local-node.ts'
+import type { LocalNode } from '../support/local-node.ts'
+import { closedAddress, startLibp2p, startTcpServer } from '../support/strangers.ts'
+
+// Shared by the tests that leave no connection behind.
+let alice: LocalNode
+let bob: LocalNode
+/** A dialler that gives up soon. */
+let hasty: LocalNode
+let stranger: string
+
+const UNLIMITED = { rateLimit: { capacity: 1_000_000 } }
+
+beforeAll(async () => {
+  stranger = peerIdFromPrivateKey(await generatePrivateKey())
+  alice = await launchLocal(UNLIMITED)
+  bob = await launchLocal({ ...UNLIMITED, listen: ['127.0.0.1:0', '[::1]:0'] })
+  hasty = await launchLocal({ ...UNLIMITED, limits: { handshakeTimeoutMs: 500 } })
+})
+afterAll(async () => Promise.all([alice, bob, hasty].map(stopLocal)))
+
+/** Disconnects, and waits until both sides say so. */
+async function part(from: LocalNode, to: LocalNode): Promise<void> {
+  from.p2p.sender.disconnectFrom(to.peerId)
+  await from.event({ type: 'Disconnected', peerId: to.peerId })
+  await to.event({ type: 'Disconnected', peerId: from.peerId })
+  await Promise.all([from.settled(), to.settled()])
+}
+
+/** Dials and expects one Error that says so, and that nobody was ever connected. */
+async function expectFailure(
+  from: LocalNode,
+  peerId: string,
+  address: string,
+  code: P2pErrorCode,
+  words: RegExp
+): Promise<void> {
+  const before = from.events.length
+  const id = from.p2p.sender.dial(peerId, address)
+  const error = await from.event({ type: 'Error', id })
+  expect(error).toMatchObject({ code, peerId })
+  expect(error.message).toMatch(words)
+  await from.settled()
+  expect(from.events.slice(before)).toEqual([error])
+}
+
+describe('a dial that succeeds', () => {
+  test.for([
+    ['an IPv4 address', 0],
+    ['an IPv6 address', 1]
+  ] as const)(
+    'ends in one Connected on each side, with the id on the dialling side: %s',
+    async ([, which]) => {
+      const [from, to] = [alice.events.length, bob.events.length]
+      const address = bob.addresses[which]!
+      const id = alice.dial(bob, address)
+      const connected = await alice.event({ type: 'Connected' })
+      expect(connected).toEqual({
+        type: 'Connected',
+        peerId: bob.peerId,
+        address: address.replace(/\/p2p\/.*/, ''),
+        direction: 'outbound',
+        id
+      })
+      const accepted = await bob.event({ type: 'Connected' })
+      expect(accepted).toMatchObject({ peerId: alice.peerId, direction: 'inbound' })
+      expect(accepted).not.toHaveProperty('id')
+
+      await part(alice, bob)
+      expect(alice.events.slice(from).map(event => event.type)).toEqual(['Connected', 'Disconnected'])
+      expect(bob.events.slice(to).map(event => event.type)).toEqual(['Connected', 'Disconnected'])
+      expect((await alice.p2p.runtime.inspectAsync()).buckets).toEqual([])
+      expect((await bob.p2p.runtime.inspectAsync()).buckets).toEqual([])
+    }
+  )
+
+  test('works by name', async () => {
+    const { family } = await lookup('localhost')
+    const id = alice.dial(bob, `localhost:${portOf(bob, family)}`)
+    await alice.event({ type: 'Connected', peerId: bob.peerId, id })
+    await bob.event({ type: 'Connected', peerId: alice.peerId })
+    await part(alice, bob)
+  })
+
+  test('is one Connected and no Error for several dials at once, and none for dials while connected', async () => {
+    const [from, to] = [alice.events.length, bob.events.length]
+    const ids = Array.from({ length: 10 }, () => alice.dial(bob))
+    ids.push(alice.dial(bob, bob.addresses[1]))
+    await alice.event({ type: 'Connected', id: ids[0] })
+    await bob.event({ type: 'Connected' })
+    alice.dial(bob)
+    bob.dial(alice)
+    // One goodbye ends it all: had there been a second connection or a dial left over, it would show now.
+    await part(alice, bob)
+    await connectLocal(alice, bob)
+    await part(alice, bob)
+    const twice = ['Connected', 'Disconnected', 'Connected', 'Disconnected']
+    expect(alice.events.slice(from).map(event => event.type)).toEqual(twice)
+    expect(bob.events.slice(to).map(event => event.type)).toEqual(twice)
+  })
+
+  test('may follow one that failed, to the same peer at another address and at the same', async () => {
+    const key = await generatePrivateKey()
+    const first = await startLocal({ key })
+    const wrong = alice.dial(first, bareAddress(bob))
+    const right = alice.dial(first)
+    await alice.event({ type: 'Error', id: wrong, code: 'ERR_PEER_MISMATCH' })
+    await alice.event({ type: 'Connected', peerId: first.peerId, id: right })
+
+    await stopLocal(first)
+    await alice.event({ type: 'Disconnected', peerId: first.peerId })
+    const offline = alice.dial(first)
+    await alice.event({ type: 'Error', id: offline, code: 'ERR_DIAL_FAILED' })
+    const second = await startLocal({ key, listen: bareAddress(first) })
+    const online = alice.dial(second)
+    await alice.event({ type: 'Connected', peerId: second.peerId, id: online })
+    await second.event({ type: 'Connected', peerId: alice.peerId })
+  })
+})
+
+describe('a dial that fails', () => {
+  test.for(['Ed25519', 'secp256k1', 'RSA'] satisfies KeyType[])(
+    'says that another peer is there when a peer with an %s key was wanted',
+    async type => {
+      const before = bob.events.length
+      const wanted = peerIdFromPrivateKey(await generatePrivateKey(type))
+      const words = new RegExp(`${portOf(bob)} is .*, wanted ${wanted}`)
+      await expectFailure(alice, wanted, bareAddress(bob), 'ERR_PEER_MISMATCH', words)
+      // The ID of an RSA key is a hash, which Noise cannot compare: bob learns only afterwards that he was not meant.
+      if (type === 'RSA') await bob.event({ type: 'Disconnected', peerId: alice.peerId })
+      await bob.settled()
+      const since = bob.events.slice(before).map(event => event.type)
+      expect(since).toEqual(type === 'RSA' ? ['Connected', 'Disconnected'] : [])
+    }
+  )
+
+  test('says that the connection was refused where nothing listens', async () => {
+    const words = /connection refused: nothing listens there/
+    await expectFailure(alice, stranger, await closedAddress(), 'ERR_DIAL_FAILED', words)
+  })
+
+  test('says that an address is unreachable', async () => {
+    // A broadcast address: the kernel refuses to connect to it.
+    const words = /unreachable \((ENETUNREACH|EHOSTUNREACH|EADDRNOTAVAIL)\)/
+    await expectFailure(alice, stranger, '127.255.255.255:4001', 'ERR_DIAL_FAILED', words)
+  })
+
+  test('says that a name cannot be resolved', async () => {
+    const words = /the name cannot be resolved \((ENOTFOUND|EAI_AGAIN)\)/
+    await expectFailure(alice, stranger, 'no-such-host.invalid:4001', 'ERR_DIAL_FAILED', words)
+  })
+
+  test('says that it timed out when the server there never speaks', async () => {
+    const address = await startTcpServer(() => {})
+    const words = /timed out: no connection in 500 ms/
+    await expectFailure(hasty, stranger, address, 'ERR_DIAL_FAILED', words)
+  })
+
+  test('says that it timed out when the node there never admits it', async () => {
+    const { peerId, addresses } = await startLibp2p({ mute: true })
+    const words = /timed out: connected, but not admitted in 500 ms/
+    await expectFailure(hasty, peerId, addresses[0]!, 'ERR_DIAL_FAILED', words)
+  })
+
+  test('says that something else speaks there', async () => {
+    const address = await startTcpServer(socket => {
+      socket.once('data', () => socket.write('HTTP/1.1 400 Bad Request\r\nConnection: keep-alive\r\n\r\n'))
+    })
+    const words = /handshake did not complete: .*not multistream-select/
+    await expectFailure(alice, stranger, address, 'ERR_DIAL_FAILED', words)
+  })
+
+  test.for([
+    ['closes', socket => socket.end()],
+    ['resets the connection', socket => socket.resetAndDestroy()]
+  ] satisfies Array<[string, Parameters<typeof startTcpServer>[0]]>)(
+    'says that the remote closed the connection when it %s at once',
+    async ([, accept]) => {
+      const address = await startTcpServer(accept)
+      const words = /handshake did not complete: .*(the remote closed the connection)/
+      await expectFailure(alice, stranger, address, 'ERR_DIAL_FAILED', words)
+    }
+  )
+
+  test('says that the node there does not speak the protocol', async () => {
+    const { peerId, addresses } = await startLibp2p()
+    const words = /does not speak \/bitvmx\/comms\/1\.0\.0/
+    await expectFailure(alice, peerId, addresses[0]!, 'ERR_DIAL_FAILED', words)
+  })
+
+  test('says that the remote denied it, and there who was turned away', async () => {
+    onTestFinished(() => hasty.p2p.allowList.replace('allow-all'))
+    hasty.p2p.allowList.replace([{ peerId: stranger }])
+    const words = /denied by the remote/
+    await expectFailure(alice, hasty.peerId, bareAddress(hasty), 'ERR_DIAL_FAILED', words)
+    const { message } = await hasty.event({ type: 'Error', code: 'ERR_NOT_ALLOWED', peerId: alice.peerId })
+    expect(message).toMatch(/from 127\.0\.0\.1 was turned away: .*not on the allow list/)
+    await hasty.settled()
+    expect(hasty.count({ type: 'Connected' })).toBe(0)
+  })
+
+  test.for([
+    ['names nobody', [], '127.0.0.1', /denied here: .*not on the allow list/],
+    ['wants another address', ['127.0.0.2'], '127.0.0.1', /denied here: .*not at 127\.0\.0\.1/],
+    ['wants another address, by name', ['192.0.2.1'], 'localhost', /denied here: .*not at /]
+  ] as const)('says that it is denied here when the allow list %s', async ([, ips, host, words]) => {
+    onTestFinished(() => hasty.p2p.allowList.replace('allow-all'))
+    hasty.p2p.allowList.replace(ips.length === 0 ? [] : [{ peerId: bob.peerId, ips: [...ips] }])
+    await expectFailure(hasty, bob.peerId, `${host}:${portOf(bob)}`, 'ERR_NOT_ALLOWED', words)
+    await bob.settled()
+    expect(bob.count({ type: 'Connected', peerId: hasty.peerId })).toBe(0)
+  })
+
+  test('ends with its reason when the application disconnects from the peer meanwhile', async () => {
+    const address = await startTcpServer(() => {})
+    const id = alice.p2p.sender.dial(stranger, address)
+    alice.p2p.sender.disconnectFrom(stranger)
+    const { message, code } = await alice.event({ type: 'Error', id })
+    expect(code).toBe('ERR_DIAL_FAILED')
+    expect(message).toMatch(/ended: disconnected by this application/)
+  })
+})

@@ -1,0 +1,141 @@
+import type { P2pEvent } from 'bitvmx-p2p'
+import { beforeAll, expect, it } from 'vitest'
+import { connect, LONG, startNode } from '../support/node-process.ts'
+import type { NodeProcess, NodeScope } from '../support/node-process.ts'
+
+const COUNT = 1_000
+/** An ended thread is noticed within this time, in milliseconds. */
+const PROMPT_MS = 4_000
+/** A thread that hangs counts as dead after 30 s without an answer to a look that comes every 5 s. */
+const HANGING_MS = 45_000
+const DEADLINE_MS = HANGING_MS + 10_000
+const HANG = 'for(;;);'
+
+type Reading = 'recv' | 'tryRecv' | 'drain' | 'recvAsync' | 'for await'
+/** The code runs in the runtime thread; without any the application terminates it. */
+const DEATHS: Array<{ reading: Reading; what: string; code?: string }> = [
+  { reading: 'recv', what: 'is terminated' },
+  { reading: 'tryRecv', what: 'ends itself', code: 'process.exit(7)' },
+  { reading: 'drain', what: 'has an exception', code: 'throw Error("!")' },
+  { reading: 'recvAsync', what: 'ends itself', code: 'process.exit(7)' },
+  { reading: 'for await', what: 'is terminated' },
+  ...(LONG ? [{ reading: 'recv' as const, what: 'hangs', code: HANG }] : [])
+]
+
+/** Nodes with connections to two peers that are there and do not answer; one node for each death. */
+let nodes: NodeProcess[]
+let peers: NodeProcess[]
+
+beforeAll(async () => {
+  peers = await Promise.all([startNode(), startNode()])
+  nodes = await Promise.all(DEATHS.map(async () => startNode()))
+  for (const node of nodes) for (const peer of peers) await connect(node, peer)
+  for (const peer of peers) process.kill(peer.pid, 'SIGSTOP')
+})
+
+it.each(DEATHS.map((death, index) => ({ ...death, index })))(
+  'when the runtime thread $what, an application that reads with $reading is told about every message and goes on',
+  async ({ code = '', reading, index }) => {
+    const to = peers.map(({ peerId }) => peerId)
+    const told = await nodes[index]!.run(surviveDeath, { code, reading, to, count: COUNT }, DEADLINE_MS)
+
+    const failures = told.events.filter(event => event.type === 'Error')
+    expect(failures).toEqual([expect.objectContaining({ code: 'ERR_RUNTIME_FAILED' })])
+    // One Status for each message, in the order of sending; nobody knows what became of them.
+    const statuses = told.events.flatMap(event => (event.type === 'Status' ? [event] : []))
+    expect(statuses.filter(({ ok, reason }) => ok || reason !== 'connection-lost')).toEqual([])
+    for (const [peerId, ids] of Object.entries(told.ids)) {
+      expect(statuses.filter(status => status.peerId === peerId).map(({ id }) => id)).toEqual(ids)
+    }
+    expect(told.events).toHaveLength(1 + to.length * COUNT)
+
+    expect(told.closed).toEqual([true, true])
+    expect(told.state).toBe('stopped')
+    expect(told.refused).toEqual(['ERR_CLOSED', 'ERR_CLOSED', 'ERR_CLOSED', 'ERR_CLOSED'])
+    expect(told.afterwards).toEqual([undefined, undefined, undefined])
+    expect(told.tookMs).toBeLessThan(code === HANG ? HANGING_MS : PROMPT_MS)
+  },
+  DEADLINE_MS + 10_000
+)
+
+it('a task of the runtime that fails unobserved is told and ends nothing', async () => {
+  const [alice, bob] = await Promise.all([startNode(), startNode()])
+  await connect(alice, bob)
+  await alice.run(({ runtimeThread }) => runtimeThread.postMessage('void Promise.reject(Error("oops"))'))
+
+  expect(await alice.event({ type: 'Error' })).toMatchObject({ code: 'ERR_INTERNAL' })
+  const id = await alice.sendMsg(bob, new Uint8Array(1))
+  await alice.event({ type: 'Status', id, ok: true })
+})
+
+interface Told {
+  ids: Record<string, number[]>
+  events: P2pEvent[]
+  tookMs: number
+  closed: boolean[]
+  state: string
+  /** What the calls after the end throw, and what reading after the end returns. */
+  refused: unknown[]
+  afterwards: unknown[]
+}
+
+/** Sends to the peers, has the runtime thread die, and reads until the channel is closed. */
+async function surviveDeath(
+  { p2p, runtimeThread }: NodeScope,
+  { code, reading, to, count }: { code: string; reading: Reading; to: string[]; count: number }
+): Promise<Told> {
+  const { receiver, priority, sender, runtime, allowList } = p2p
+  const ids: Record<string, number[]> = {}
+  for (const peerId of to)
+    ids[peerId] = Array.from({ length: count }, () => sender.sendMsg(peerId, new Uint8Array(9)))
+  // The runtime has them: it answers after what was handed over before.
+  runtime.inspect()
+
+  const begin = performance.now()
+  if (code === '') void runtimeThread.terminate()
+  else runtimeThread.postMessage(code)
+  const events: P2pEvent[] = []
+  if (reading === 'for await') for await (const event of receiver) events.push(event)
+  else {
+    for (;;) {
+      if (reading === 'drain') events.push(...receiver.drain())
+      else {
+        const event = reading === 'recvAsync' ? await receiver.recvAsync() : receiver[reading]()
+        if (event !== undefined) {
+          events.push(event)
+          continue
+        }
+      }
+      if (receiver.closed && receiver.length === 0) break
+      if (performance.now() - begin > 60_000) throw new Error('nobody notices that the thread is dead')
+    }
+  }
+  const tookMs = performance.now() - begin
+
+  const refused: unknown[] = []
+  const calls: Array<() => unknown> = [
+    () => sender.sendMsg(to[0]!, new Uint8Array(1)),
+    () => runtime.inspect(),
+    () => allowList.allowAll(false),
+    async () => runtime.inspectAsync()
+  ]
+  for (const call of calls) {
+    try {
+      refused.push(await call())
+    } catch (err) {
+      refused.push((err as { code: string }).code)
+    }
+  }
+  const afterwards = [receiver.recv(), await receiver.recvAsync(), priority.recv()]
+  p2p.stop()
+  await runtime.closed
+  return {
+    ids,
+    events,
+    tookMs,
+    closed: [receiver.closed, priority.closed],
+    state: runtime.state,
+    refused,
+    afterwards
+  }
+}

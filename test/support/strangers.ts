@@ -1,0 +1,59 @@
+/** Servers that a node can dial and that are no node of ours. Each is closed when its test is over. */
+import '../../src/node/polyfill.ts'
+import { createServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+import { noise } from '@chainsafe/libp2p-noise'
+import { yamux } from '@chainsafe/libp2p-yamux'
+import type { Stream, StreamMuxerFactory } from '@libp2p/interface'
+import { tcp } from '@libp2p/tcp'
+import { createLibp2p } from 'libp2p'
+import { onTestFinished } from 'vitest'
+import type { Reachable } from './local-node.ts'
+
+/** A TCP server that treats every connection so; its 'ip:port'. */
+export async function startTcpServer(accept: (socket: Socket) => void): Promise<string> {
+  const sockets = new Set<Socket>()
+  const server = createServer(socket => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    accept(socket)
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+/** An 'ip:port' where nothing listens, and did a moment ago. */
+export async function closedAddress(): Promise<string> {
+  const server = createServer()
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise(resolve => server.close(resolve))
+  return `127.0.0.1:${port}`
+}
+
+/** A libp2p node without our protocol; with `mute` it does not even answer when a stream is opened. */
+export async function startLibp2p({ mute = false } = {}): Promise<Reachable> {
+  const node = await createLibp2p({
+    addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [mute ? muteYamux : yamux()],
+    connectionMonitor: { enabled: false }
+  })
+  onTestFinished(async () => node.stop())
+  return { peerId: node.peerId.toString(), addresses: node.getMultiaddrs().map(String) }
+}
+
+function muteYamux(): StreamMuxerFactory {
+  const factory = yamux()()
+  const createStreamMuxer = factory.createStreamMuxer.bind(factory)
+  factory.createStreamMuxer = connection => {
+    const muxer = createStreamMuxer(connection)
+    return Object.assign(muxer, { onRemoteStream: (_: Stream) => {} })
+  }
+  return factory
+}

@@ -1,0 +1,772 @@
+import { describe, expect, it } from 'vitest'
+import { Outbox } from '../../../src/protocol/index.ts'
+import type { Outcome, OutboxLimits } from '../../../src/protocol/index.ts'
+import { acks, concat, FakeClock, frame, message, numberOf, payloads, TestStream, turn } from './support.ts'
+
+const limits: OutboxLimits = { ackTimeoutMs: 1_000, msPerByte: 0, windowMessages: 100, windowBytes: 100_000 }
+
+/** An outbox, its peer's far ends, and everything it has told. Messages are numbered from 0. */
+class Scene {
+  readonly clock = new FakeClock()
+  readonly outbox: Outbox
+  readonly streams: TestStream[] = []
+  readonly outcomes: Outcome[] = []
+  readonly malformed: string[] = []
+  unanswered = 0
+  sent = 0
+  /** What the next attempts to open a stream come to; by default a new stream at once. */
+  readonly openings: Array<Promise<TestStream>> = []
+  opened = 0
+  onUnanswered = (): void => {}
+
+  constructor(given: Partial<OutboxLimits> = {}) {
+    this.outbox = new Outbox({
+      limits: { ...limits, ...given },
+      clock: this.clock,
+      open: async () => {
+        this.opened++
+        const stream = await (this.openings.shift() ?? new TestStream())
+        this.streams.push(stream)
+        return stream
+      },
+      settled: (outcome, count) => {
+        for (let i = 0; i < count; i++) this.outcomes.push(outcome)
+        if (count < 1 || this.outcomes.length > this.sent)
+          throw new Error(`${count} messages too many settled`)
+      },
+      unanswered: () => {
+        this.unanswered++
+        this.onUnanswered()
+      },
+      malformed: reason => this.malformed.push(reason)
+    })
+  }
+
+  /** The newest stream. */
+  get stream(): TestStream {
+    return this.streams.at(-1)!
+  }
+
+  /** Sends messages of these sizes in one go. */
+  async send(...sizes: number[]): Promise<void> {
+    const frames = sizes.map(size => frame(message(this.sent++, size)))
+    this.outbox.send(concat(frames), frames.length)
+    await turn()
+  }
+
+  /** Sends `count` messages of 4 bytes in one go. */
+  async sendSome(count: number): Promise<void> {
+    await this.send(...Array.from({ length: count }, () => 4))
+  }
+}
+
+/** Numbers of the messages that have left on a stream. */
+function numbersOn(stream: TestStream): number[] {
+  return payloads(stream.leftBytes).map(numberOf)
+}
+
+function upTo(end: number, begin = 0): number[] {
+  return Array.from({ length: end - begin }, (_, i) => begin + i)
+}
+
+async function open(given: Partial<OutboxLimits> = {}, count = 0): Promise<Scene> {
+  const scene = new Scene(given)
+  if (count > 0) await scene.sendSome(count)
+  return scene
+}
+
+describe('outbox', () => {
+  describe('acks', () => {
+    it('settle messages in the order of sending, each with its own outcome', async () => {
+      const scene = await open({}, 5)
+      scene.stream.receive(acks(0, 1, 0))
+      expect(scene.outcomes).toEqual([undefined, 'refused-full', undefined])
+      expect(scene.outbox.unsettled).toBe(2)
+      expect(scene.outbox.busy).toBe(true)
+      scene.stream.receive(acks(0, 0))
+      expect(scene.outcomes).toHaveLength(5)
+      expect(scene.outbox.unsettled).toBe(0)
+      expect(scene.outbox.busy).toBe(false)
+    })
+
+    it('may arrive byte by byte', async () => {
+      const scene = await open({}, 3)
+      for (const byte of acks(0, 1, 0)) scene.stream.receive(Uint8Array.of(byte))
+      expect(scene.outcomes).toEqual([undefined, 'refused-full', undefined])
+    })
+
+    it('that never arrive leave the message unknown after the response time, and cost the peer one report each', async () => {
+      const scene = await open({}, 2)
+      scene.clock.advance(999)
+      expect(scene.outcomes).toEqual([])
+      scene.clock.advance(1)
+      expect(scene.outcomes).toEqual(['ack-timeout', 'ack-timeout'])
+      expect(scene.unanswered).toBe(2)
+      expect(scene.clock.armed).toBe(0)
+    })
+
+    it('that arrive late settle nothing twice, are no offence, and leave the order of the others intact', async () => {
+      const scene = await open({}, 2)
+      scene.clock.advance(1_000)
+      await scene.sendSome(2)
+      scene.stream.receive(acks(0, 1, 1))
+      expect(scene.outcomes).toEqual(['ack-timeout', 'ack-timeout', 'refused-full'])
+      scene.stream.receive(acks(0))
+      expect(scene.outcomes).toEqual(['ack-timeout', 'ack-timeout', 'refused-full', undefined])
+      expect(scene.malformed).toEqual([])
+      expect(scene.streams).toHaveLength(1)
+    })
+
+    it('partly late, partly in time, are told apart within one piece', async () => {
+      const scene = await open({ ackTimeoutMs: 100 }, 1)
+      scene.clock.advance(100)
+      await scene.sendSome(3)
+      scene.stream.receive(acks(0, 0, 0))
+      expect(scene.outcomes).toEqual(['ack-timeout', undefined, undefined])
+      expect(scene.outbox.unsettled).toBe(1)
+    })
+
+    it('out of nowhere are malformed', async () => {
+      const scene = await open({}, 1)
+      scene.stream.receive(acks(0))
+      scene.stream.receive(acks(0))
+      expect(scene.malformed).toEqual([expect.stringContaining('answers no message')])
+      expect(scene.outcomes).toEqual([undefined])
+      expect(scene.stream.wasReset).toBe(true)
+    })
+
+    it('given twice are malformed, behind the messages they answer', async () => {
+      const scene = await open({}, 2)
+      scene.stream.receive(acks(0, 0, 0))
+      expect(scene.outcomes).toEqual([undefined, undefined])
+      expect(scene.malformed).toHaveLength(1)
+    })
+
+    it.each([
+      ['of an unknown status', Uint8Array.of(1, 3)],
+      ['of no bytes', Uint8Array.of(0)],
+      ['of 65 bytes', Uint8Array.of(65)],
+      ['with a prefix that is not minimal', Uint8Array.of(0x81, 0)]
+    ])(
+      '%s are malformed; what they might answer is unknown, what was not written goes to a new stream',
+      async (_, bad) => {
+        const scene = await open({ windowMessages: 2 }, 4)
+        scene.stream.receive(concat([acks(0), bad, acks(0, 0)]))
+        await turn()
+        expect(scene.malformed).toHaveLength(1)
+        expect(scene.outcomes.slice(0, 2)).toEqual([undefined, 'connection-lost'])
+        expect(scene.streams[0]!.wasReset).toBe(true)
+        expect(scene.streams).toHaveLength(2)
+        expect(numbersOn(scene.stream)).toEqual([2, 3])
+      }
+    )
+
+    it('cut off by an orderly end are malformed', async () => {
+      const scene = await open({}, 1)
+      scene.stream.receive(Uint8Array.of(1))
+      scene.stream.receiveEnd()
+      await turn()
+      expect(scene.malformed).toEqual([expect.stringContaining('ended inside')])
+      expect(scene.outcomes).toEqual(['connection-lost'])
+    })
+
+    it('cut off by a reset are no offence', async () => {
+      const scene = await open({}, 1)
+      scene.stream.receive(Uint8Array.of(1))
+      scene.stream.receiveReset()
+      await turn()
+      expect(scene.malformed).toEqual([])
+      expect(scene.outcomes).toEqual(['connection-lost'])
+    })
+
+    it('in the same muxer frame as the end still count', async () => {
+      const scene = await open({}, 3)
+      scene.stream.receiveEnd(acks(0, 0))
+      await turn()
+      expect(scene.outcomes).toEqual([undefined, undefined, 'connection-lost'])
+      expect(scene.malformed).toEqual([])
+    })
+  })
+
+  describe('a refusal as too large', () => {
+    it('has the messages behind it written again on a new stream, none lost and none doubled', async () => {
+      const scene = await open({}, 5)
+      scene.stream.receive(acks(0, 2))
+      await turn()
+      expect(scene.outcomes).toEqual([undefined, 'refused-too-large'])
+      expect(scene.streams).toHaveLength(2)
+      expect(scene.streams[0]!.wasReset).toBe(true)
+      expect(numbersOn(scene.stream)).toEqual([2, 3, 4])
+      scene.stream.receive(acks(0, 1, 0))
+      expect(scene.outcomes).toEqual([undefined, 'refused-too-large', undefined, 'refused-full', undefined])
+      expect(scene.malformed).toEqual([])
+    })
+
+    it('keeps order when messages were not written yet, in parts of chunks', async () => {
+      const scene = new Scene({ windowMessages: 3 })
+      await scene.send(10, 20_000, 30)
+      await scene.send(40)
+      await scene.send(50, 60)
+      scene.stream.receive(acks(0))
+      scene.stream.receive(acks(2))
+      await turn()
+      expect(numbersOn(scene.stream)).toEqual([2, 3, 4])
+      scene.stream.receive(acks(2))
+      await turn()
+      expect(numbersOn(scene.stream)).toEqual([3, 4, 5])
+      scene.stream.receive(acks(0, 0, 0))
+      expect(scene.outcomes).toEqual([
+        undefined,
+        'refused-too-large',
+        'refused-too-large',
+        undefined,
+        undefined,
+        undefined
+      ])
+    })
+
+    it.each([
+      ['in one piece', [acks(2, 2, 0)]],
+      ['in two pieces', [acks(2), acks(2, 0)]]
+    ])('makes acks behind it on that stream meaningless, %s', async (_, pieces) => {
+      const scene = await open({}, 3)
+      const [first] = scene.streams
+      for (const piece of pieces) first!.receive(piece)
+      await turn()
+      expect(scene.outcomes).toEqual(['refused-too-large'])
+      expect(scene.malformed).toEqual([])
+      expect(numbersOn(scene.stream)).toEqual([1, 2])
+    })
+
+    it('that arrives late does not bring back messages that have timed out', async () => {
+      const scene = await open({}, 3)
+      scene.clock.advance(1_000)
+      expect(scene.outcomes).toEqual(['ack-timeout', 'ack-timeout', 'ack-timeout'])
+      await scene.sendSome(1)
+      scene.openings.push(Promise.reject(new Error('no more streams')))
+      scene.stream.receive(acks(2))
+      await turn()
+      expect(scene.outcomes).toEqual(['ack-timeout', 'ack-timeout', 'ack-timeout', 'not-connected'])
+      expect(scene.outbox.unsettled).toBe(0)
+    })
+
+    it('that arrives late has only messages with an open outcome written again', async () => {
+      const scene = await open({}, 3)
+      scene.clock.advance(1_000)
+      await scene.sendSome(2)
+      scene.stream.receive(acks(2))
+      await turn()
+      expect(numbersOn(scene.stream)).toEqual([3, 4])
+      scene.stream.receive(acks(0, 0))
+      expect(scene.outcomes.slice(3)).toEqual([undefined, undefined])
+    })
+
+    it('out of nowhere is malformed', async () => {
+      const scene = await open({}, 1)
+      scene.stream.receive(acks(0, 2))
+      expect(scene.malformed).toHaveLength(1)
+    })
+
+    it('of everything ends every message', async () => {
+      const scene = await open({}, 20)
+      for (let i = 0; i < 20; i++) {
+        scene.stream.receive(acks(2))
+        await turn()
+      }
+      expect(scene.outcomes).toEqual(upTo(20).map(() => 'refused-too-large'))
+      expect(scene.streams).toHaveLength(20)
+    })
+  })
+
+  describe('the window', () => {
+    it('of messages holds back the rest until acks come', async () => {
+      const scene = await open({ windowMessages: 3 }, 8)
+      expect(numbersOn(scene.stream)).toEqual([0, 1, 2])
+      scene.stream.receive(acks(0, 0))
+      expect(numbersOn(scene.stream)).toEqual([0, 1, 2, 3, 4])
+      scene.stream.receive(acks(0, 0, 0))
+      expect(numbersOn(scene.stream)).toEqual(upTo(8))
+    })
+
+    it('of bytes counts what is on the wire, prefixes included, to the byte', async () => {
+      for (const [windowBytes, written] of [
+        [303, 3],
+        [302, 2]
+      ]) {
+        const scene = new Scene({ windowBytes: windowBytes! })
+        await scene.send(100, 100, 100, 100)
+        expect(numbersOn(scene.stream)).toHaveLength(written!)
+      }
+    })
+
+    it('lets one message larger than itself be in flight, alone', async () => {
+      const scene = new Scene({ windowBytes: 100 })
+      await scene.send(5_000, 4)
+      expect(numbersOn(scene.stream)).toEqual([0])
+      scene.stream.receive(acks(0))
+      expect(numbersOn(scene.stream)).toEqual([0, 1])
+      await scene.send(5_000)
+      expect(numbersOn(scene.stream)).toEqual([0, 1])
+      scene.stream.receive(acks(0))
+      expect(numbersOn(scene.stream)).toEqual([0, 1, 2])
+    })
+
+    it('of one message makes a lock step', async () => {
+      const scene = await open({ windowMessages: 1 }, 5)
+      for (let i = 0; i < 5; i++) {
+        expect(numbersOn(scene.stream)).toEqual(upTo(i + 1))
+        scene.stream.receive(acks(0))
+      }
+      expect(scene.outbox.unsettled).toBe(0)
+    })
+  })
+
+  describe('writing', () => {
+    it('goes in one piece for messages that were sent together, with small ones that waited joined to them', async () => {
+      const scene = await open({ windowMessages: 1_000 }, 100)
+      expect(scene.stream.left).toHaveLength(1)
+      const blocked = new Scene({ windowMessages: 10_000 })
+      for (let i = 0; i < 50; i++) {
+        const frames = frame(message(blocked.sent++))
+        blocked.outbox.send(frames, 1)
+      }
+      await turn()
+      expect(blocked.stream.left).toHaveLength(1)
+      expect(numbersOn(blocked.stream)).toEqual(upTo(50))
+    })
+
+    it('goes in pieces of about 256 KiB', async () => {
+      const scene = new Scene({ windowBytes: 10_000_000 })
+      await scene.send(...Array.from({ length: 100 }, () => 10_000))
+      expect(scene.stream.left.length).toBeGreaterThan(3)
+      for (const piece of scene.stream.left) expect(piece.length).toBeLessThan(256 * 1024 + 10_003)
+      expect(numbersOn(scene.stream)).toEqual(upTo(100))
+    })
+
+    it('stops while the stream is blocked and goes on when it has drained', async () => {
+      const scene = new Scene({ windowBytes: 10_000_000, windowMessages: 1_000 })
+      const stream = new TestStream()
+      stream.room = 50_000
+      scene.openings.push(Promise.resolve(stream))
+      await scene.send(...Array.from({ length: 100 }, () => 10_000))
+      expect(stream.writableNeedsDrain).toBe(true)
+      const waiting = stream.writeBufferLength
+      await scene.send(4, 4, 4)
+      expect(stream.writeBufferLength).toBe(waiting)
+      for (let i = 0; i < 30; i++) {
+        stream.grant(50_000)
+        await turn()
+      }
+      expect(numbersOn(stream)).toEqual(upTo(103))
+      stream.receive(acks(...upTo(103).map(() => 0)))
+      expect(scene.outbox.unsettled).toBe(0)
+    })
+
+    it('goes on when a congested muxer has drained', async () => {
+      const scene = new Scene()
+      const stream = new TestStream()
+      stream.congested = true
+      scene.openings.push(Promise.resolve(stream))
+      await scene.sendSome(1)
+      await scene.sendSome(2)
+      expect(numbersOn(stream)).toEqual([0])
+      stream.decongest()
+      await turn()
+      expect(numbersOn(stream)).toEqual([0, 1, 2])
+    })
+
+    it('copies what it is given', async () => {
+      const scene = new Scene()
+      const frames = frame(message(7, 100))
+      scene.sent++
+      scene.outbox.send(frames, 1)
+      frames.fill(0xff)
+      await turn()
+      expect(numbersOn(scene.stream)).toEqual([7])
+    })
+
+    it('takes messages of 0 bytes', async () => {
+      const scene = new Scene()
+      scene.sent = 3
+      scene.outbox.send(Uint8Array.of(0, 0, 0), 3)
+      await turn()
+      expect(scene.stream.leftBytes).toEqual(Uint8Array.of(0, 0, 0))
+      scene.stream.receive(acks(0, 0, 0))
+      expect(scene.outcomes).toEqual([undefined, undefined, undefined])
+    })
+  })
+
+  describe('the end of a stream', () => {
+    it.each([
+      ['a reset by the remote', (stream: TestStream) => stream.receiveReset()],
+      ['the end of the connection', (stream: TestStream) => stream.onTransportClosed()],
+      ['a failed connection', (stream: TestStream) => stream.onTransportClosed(new Error('ECONNRESET'))],
+      ['an orderly end', (stream: TestStream) => stream.receiveEnd()]
+    ])('%s leaves what is in flight unknown; the rest goes on, on a new stream', async (_, end) => {
+      const scene = await open({ windowMessages: 3 }, 5)
+      scene.stream.receive(acks(0))
+      expect(numbersOn(scene.stream)).toEqual([0, 1, 2, 3])
+      end(scene.stream)
+      await turn()
+      expect(scene.outcomes).toEqual([undefined, 'connection-lost', 'connection-lost', 'connection-lost'])
+      expect(scene.streams).toHaveLength(2)
+      expect(numbersOn(scene.stream)).toEqual([4])
+      scene.stream.receive(acks(0))
+      expect(scene.outcomes).toHaveLength(5)
+      expect(scene.malformed).toEqual([])
+    })
+
+    it('with nothing in flight is the remote’s right; the next message opens another', async () => {
+      const scene = await open({}, 1)
+      scene.stream.receive(acks(0))
+      scene.stream.receiveEnd()
+      await turn()
+      expect(scene.opened).toBe(1)
+      expect(scene.outbox.stream).toBeUndefined()
+      await scene.sendSome(1)
+      expect(scene.opened).toBe(2)
+      expect(numbersOn(scene.stream)).toEqual([1])
+      expect(scene.malformed).toEqual([])
+    })
+
+    it('while acks were being awaited leaves no timer behind', async () => {
+      const scene = await open({}, 3)
+      expect(scene.clock.armed).toBe(1)
+      scene.stream.receiveReset()
+      await turn()
+      expect(scene.clock.armed).toBe(0)
+      scene.clock.advance(10_000)
+      expect(scene.outcomes).toHaveLength(3)
+      expect(scene.unanswered).toBe(0)
+    })
+
+    it('during a write is like any other', async () => {
+      const scene = await open({}, 1)
+      const { stream } = scene
+      stream.sendData = () => {
+        throw new Error('the muxer is closed')
+      }
+      await scene.sendSome(2)
+      expect(scene.outcomes).toEqual(['connection-lost', 'connection-lost', 'connection-lost'])
+      expect(scene.outbox.unsettled).toBe(0)
+      expect(scene.clock.armed).toBe(0)
+    })
+  })
+
+  describe('opening a stream', () => {
+    it('that fails ends everything that waits as not connected', async () => {
+      const scene = new Scene()
+      scene.openings.push(Promise.reject(new Error('no way')))
+      await scene.sendSome(3)
+      expect(scene.outcomes).toEqual(['not-connected', 'not-connected', 'not-connected'])
+      await scene.sendSome(1)
+      expect(numbersOn(scene.stream)).toEqual([3])
+    })
+
+    it('happens once, however much is sent meanwhile', async () => {
+      const scene = new Scene()
+      const stream = new TestStream()
+      let resolve = (_: TestStream): void => {}
+      scene.openings.push(new Promise(r => (resolve = r)))
+      for (let i = 0; i < 5; i++) await scene.sendSome(2)
+      expect(scene.opened).toBe(1)
+      resolve(stream)
+      await turn()
+      expect(numbersOn(stream)).toEqual(upTo(10))
+    })
+
+    it('that comes to a stream which has ended already does not leave messages waiting for ever', async () => {
+      const reset = new TestStream()
+      reset.receiveReset()
+      const ended = new TestStream()
+      ended.receiveEnd()
+      for (const stream of [reset, ended]) {
+        const scene = new Scene()
+        scene.openings.push(Promise.resolve(stream))
+        await scene.sendSome(2)
+        expect(scene.outcomes).toEqual(['not-connected', 'not-connected'])
+        expect(stream.status).not.toBe('open')
+      }
+    })
+
+    it('again is tried for what was not written when a new stream is reset at once', async () => {
+      const scene = await open({ windowMessages: 1 }, 4)
+      for (let i = 0; i < 4; i++) {
+        scene.stream.receiveReset()
+        await turn()
+      }
+      expect(scene.outcomes).toEqual(upTo(4).map(() => 'connection-lost'))
+      expect(scene.opened).toBe(4)
+    })
+
+    it('from before a disconnect says nothing about messages since', async () => {
+      const scene = new Scene()
+      let reject = (_: Error): void => {}
+      scene.openings.push(new Promise((_, r) => (reject = r)))
+      await scene.sendSome(1)
+      scene.outbox.disconnect()
+      expect(scene.outcomes).toEqual(['not-connected'])
+      await scene.sendSome(1)
+      reject(new Error('the old connection ended'))
+      await turn()
+      expect(numbersOn(scene.stream)).toEqual([1])
+      scene.stream.receive(acks(0))
+      expect(scene.outcomes).toEqual(['not-connected', undefined])
+    })
+
+    it('from before a disconnect that succeeds after all is given up', async () => {
+      const scene = new Scene()
+      const old = new TestStream()
+      let resolve = (_: TestStream): void => {}
+      scene.openings.push(new Promise(r => (resolve = r)))
+      await scene.sendSome(1)
+      scene.outbox.disconnect()
+      resolve(old)
+      await turn()
+      expect(old.wasReset).toBe(true)
+      expect(scene.outbox.stream).toBeUndefined()
+    })
+  })
+
+  describe('attach', () => {
+    it('uses the stream for what waits, and gives up the one that is being opened', async () => {
+      const scene = new Scene()
+      const late = new TestStream()
+      let resolve = (_: TestStream): void => {}
+      scene.openings.push(new Promise(r => (resolve = r)))
+      await scene.sendSome(2)
+      const stream = new TestStream()
+      scene.outbox.attach(stream)
+      expect(numbersOn(stream)).toEqual([0, 1])
+      resolve(late)
+      await turn()
+      expect(late.wasReset).toBe(true)
+      expect(scene.outbox.stream).toBe(stream)
+      stream.receive(acks(0, 0))
+      expect(scene.outcomes).toEqual([undefined, undefined])
+    })
+
+    it('refuses a second stream, and one that has ended', async () => {
+      const scene = await open({}, 1)
+      const { stream } = scene
+      const second = new TestStream()
+      scene.outbox.attach(second)
+      expect(second.wasReset).toBe(true)
+      expect(scene.outbox.stream).toBe(stream)
+
+      const other = new Scene()
+      const ended = new TestStream()
+      ended.receiveEnd()
+      other.outbox.attach(ended)
+      expect(other.outbox.stream).toBeUndefined()
+      expect(ended.wasReset).toBe(true)
+    })
+  })
+
+  describe('release', () => {
+    it('closes the stream in an orderly way; the next message opens another', async () => {
+      const scene = await open({}, 1)
+      scene.stream.receive(acks(0))
+      scene.outbox.release()
+      await turn()
+      expect(scene.stream.wasEnded).toBe(true)
+      expect(scene.stream.wasReset).toBe(false)
+      expect(scene.opened).toBe(1)
+      await scene.sendSome(1)
+      expect(numbersOn(scene.stream)).toEqual([1])
+    })
+
+    it('moves what waits behind a blocked stream to another', async () => {
+      const scene = await open({}, 1)
+      scene.stream.congested = true
+      await scene.sendSome(1)
+      await scene.sendSome(1)
+      scene.stream.receive(acks(0, 0))
+      expect(scene.outbox.busy).toBe(false)
+      expect(scene.outbox.unsettled).toBe(1)
+      scene.outbox.release()
+      await turn()
+      expect(scene.streams).toHaveLength(2)
+      expect(numbersOn(scene.stream)).toEqual([2])
+    })
+  })
+
+  describe('disconnect', () => {
+    it('settles what was written as unknown and the rest as not connected, in order', async () => {
+      const scene = await open({ windowMessages: 2 }, 5)
+      scene.stream.receive(acks(0))
+      scene.outbox.disconnect()
+      expect(scene.outcomes).toEqual([
+        undefined,
+        'connection-lost',
+        'connection-lost',
+        'not-connected',
+        'not-connected'
+      ])
+      expect(scene.stream.wasReset).toBe(true)
+      expect(scene.clock.armed).toBe(0)
+    })
+
+    it('settles nothing twice that has timed out', async () => {
+      const scene = await open({ windowMessages: 2 }, 2)
+      scene.clock.advance(1_000)
+      scene.outbox.disconnect()
+      expect(scene.outcomes).toEqual(['ack-timeout', 'ack-timeout'])
+    })
+
+    it('may be called from the report of an unanswered message', async () => {
+      const scene = await open({ windowMessages: 3 }, 5)
+      scene.onUnanswered = () => scene.outbox.disconnect()
+      scene.clock.advance(1_000)
+      await turn()
+      expect(scene.outcomes).toEqual([
+        'ack-timeout',
+        'connection-lost',
+        'connection-lost',
+        'not-connected',
+        'not-connected'
+      ])
+      expect(scene.unanswered).toBe(1)
+      expect(scene.opened).toBe(1)
+    })
+
+    it('twice does nothing more, and messages can be sent afterwards', async () => {
+      const scene = await open({}, 2)
+      scene.outbox.disconnect()
+      scene.outbox.disconnect()
+      expect(scene.outcomes).toHaveLength(2)
+      await scene.sendSome(1)
+      scene.stream.receive(acks(0))
+      expect(scene.outcomes).toEqual(['connection-lost', 'connection-lost', undefined])
+    })
+  })
+
+  describe('the ack clock', () => {
+    it('begins when a message is written, not when it is sent', async () => {
+      const scene = await open({ windowMessages: 1 }, 2)
+      scene.clock.advance(900)
+      scene.stream.receive(acks(0))
+      scene.clock.advance(999)
+      expect(scene.outcomes).toEqual([undefined])
+      scene.clock.advance(1)
+      expect(scene.outcomes).toEqual([undefined, 'ack-timeout'])
+    })
+
+    it('begins anew with each answer, for messages written long ago', async () => {
+      const scene = await open({}, 4)
+      for (let i = 0; i < 3; i++) {
+        scene.clock.advance(900)
+        scene.stream.receive(acks(0))
+      }
+      scene.clock.advance(999)
+      expect(scene.outcomes).toEqual([undefined, undefined, undefined])
+      scene.clock.advance(1)
+      expect(scene.outcomes.at(-1)).toBe('ack-timeout')
+    })
+
+    it('runs for each message from its own writing', async () => {
+      const scene = await open({}, 1)
+      scene.clock.advance(400)
+      await scene.sendSome(1)
+      scene.clock.advance(599)
+      expect(scene.outcomes).toEqual([])
+      scene.clock.advance(1)
+      expect(scene.outcomes).toEqual(['ack-timeout'])
+      scene.clock.advance(399)
+      expect(scene.outcomes).toHaveLength(1)
+      scene.clock.advance(1)
+      expect(scene.outcomes).toEqual(['ack-timeout', 'ack-timeout'])
+    })
+
+    it('grants a message the time of its own bytes, prefix included', async () => {
+      const scene = new Scene({ msPerByte: 0.5 })
+      await scene.send(1_998)
+      scene.clock.advance(1_999)
+      expect(scene.outcomes).toEqual([])
+      scene.clock.advance(1)
+      expect(scene.outcomes).toEqual(['ack-timeout'])
+    })
+
+    it('is right for many runs, answered and expired in any mixture', async () => {
+      const scene = await open({ windowMessages: 1_000 })
+      for (let i = 0; i < 100; i++) {
+        await scene.sendSome(3)
+        scene.clock.advance(1)
+      }
+      scene.stream.receive(acks(...upTo(100).map(() => 0)))
+      scene.clock.advance(999)
+      expect(scene.outcomes).toHaveLength(100)
+      scene.clock.advance(1)
+      expect(scene.outcomes).toHaveLength(300)
+      expect(scene.unanswered).toBe(200)
+      scene.stream.receive(acks(...upTo(200).map(() => 0)))
+      await scene.sendSome(1)
+      scene.clock.advance(999)
+      expect(scene.outcomes).toHaveLength(300)
+      scene.stream.receive(acks(1))
+      expect(scene.outcomes.at(-1)).toBe('refused-full')
+    })
+  })
+
+  describe('a peer that reads and never answers', () => {
+    it.each([
+      ['a window full of messages', { windowMessages: 2 }],
+      ['a window full of bytes', { windowBytes: 14 }]
+    ])('behind %s: what waits goes to a new stream', async (_, given) => {
+      const scene = await open(given, 3)
+      expect(numbersOn(scene.stream)).toEqual([0, 1])
+      scene.clock.advance(1_000)
+      await turn()
+      expect(scene.outcomes).toEqual(['ack-timeout', 'ack-timeout'])
+      expect(scene.streams).toHaveLength(2)
+      expect(scene.streams[0]!.wasReset).toBe(true)
+      expect(numbersOn(scene.stream)).toEqual([2])
+    })
+
+    it.each([
+      ['a window full of messages', { windowMessages: 2 }],
+      ['a window full of bytes', { windowBytes: 14 }]
+    ])('behind %s: what is sent after everything has expired goes to a new stream', async (_, given) => {
+      const scene = await open(given, 2)
+      scene.clock.advance(1_000)
+      expect(scene.streams).toHaveLength(1)
+      await scene.sendSome(1)
+      await turn()
+      expect(scene.streams).toHaveLength(2)
+      expect(numbersOn(scene.stream)).toEqual([2])
+      scene.stream.receive(acks(0))
+      expect(scene.outcomes).toEqual(['ack-timeout', 'ack-timeout', undefined])
+    })
+
+    it('behind a blocked stream: what waits goes to a new stream', async () => {
+      const scene = new Scene()
+      const stream = new TestStream()
+      stream.room = 3
+      scene.openings.push(Promise.resolve(stream))
+      await scene.sendSome(2)
+      await scene.sendSome(1)
+      scene.clock.advance(1_000)
+      await turn()
+      expect(scene.outcomes).toEqual(['ack-timeout', 'ack-timeout'])
+      expect(numbersOn(scene.stream)).toEqual([2])
+      expect(stream.wasReset).toBe(true)
+    })
+
+    it('with room left: the next message is written behind, in order', async () => {
+      const scene = await open({}, 2)
+      scene.clock.advance(1_000)
+      await scene.sendSome(1)
+      expect(scene.streams).toHaveLength(1)
+      expect(numbersOn(scene.stream)).toEqual([0, 1, 2])
+    })
+
+    it('settles everything in the end, however much is sent', async () => {
+      const scene = await open({ windowMessages: 10 }, 95)
+      for (let i = 0; i < 20; i++) {
+        scene.clock.advance(1_000)
+        await turn()
+      }
+      expect(scene.outcomes).toEqual(upTo(95).map(() => 'ack-timeout'))
+    })
+  })
+})
