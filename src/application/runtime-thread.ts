@@ -23,6 +23,12 @@ const WAIT_SLICE_MS = 1_000
 /** A caller who looks again and again makes sure so often that the thread has not ended, in milliseconds. */
 const LOOK_MS = 500
 
+/** The thread's entry point: beside this file as built; under a test runner that reads the sources, the built one. */
+const WORKER = new URL(
+  import.meta.url.endsWith('.ts') ? '../../dist/runtime/worker.js' : '../runtime/worker.js',
+  import.meta.url
+)
+
 export interface RuntimeThreadInit {
   data: Omit<RuntimeData, 'control'>
   /** A queue has a new segment. */
@@ -62,7 +68,7 @@ export class RuntimeThread {
     const { port1, port2 } = new MessageChannel()
     this.#port = port1
     const data: RuntimeData = { ...init.data, control: this.control }
-    this.#worker = new Worker(new URL('../runtime/worker.js', import.meta.url), {
+    this.#worker = new Worker(WORKER, {
       name: 'bitvmx-p2p',
       workerData: { port: port2, data, lifeline: this.#lifeline.farEnd },
       transferList: [port2, this.#lifeline.farEnd],
