@@ -99,11 +99,11 @@ export class ReceiverChannel<T> implements Receiver<T> {
       if (event !== undefined) return event
       // The end is published after the last event: look once more when it is seen.
       if (this.closed) return source.take()
+      assertAlive()
       const now = performance.now()
       if (deadline === Infinity) deadline = now + timeoutMs
       const left = deadline - now
       if (left <= 0) return undefined
-      assertAlive()
       if (!this.closed) Atomics.wait(control, signal, seen, Math.min(left, WAIT_SLICE_MS))
     }
   }

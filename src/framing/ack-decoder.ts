@@ -22,7 +22,7 @@ export class AckDecoder {
 
   /** Takes the next bytes; the reason when they are malformed. Acks before the fault have gone to the sink. */
   push(piece: Uint8Array): string | undefined {
-    return this.#judge(this.#reason === undefined ? this.#frames.push(piece) : undefined)
+    return this.#judge(this.#frames.push(piece))
   }
 
   /** The stream ended in an orderly way: the reason if that cut an ack off. */
@@ -48,7 +48,7 @@ export class AckDecoder {
       const length = readPrefix(run, at, end)
       const next = length === 0 ? -1 : run[at + 1]!
       at += 1 + length
-      if (next === status && next >= 0) {
+      if (next === status) {
         count++
         continue
       }

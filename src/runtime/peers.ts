@@ -2,6 +2,7 @@ import type { Stream } from '@libp2p/interface'
 import type { AllowList } from '../allow-list/index.ts'
 import type { EventWriter, MisbehaviourCause } from '../channels/index.ts'
 import type { Clock } from '../clock.ts'
+import { publicKeyHashOfPeerId } from '../identity/index.ts'
 import type { Link } from '../node/index.ts'
 import type { Limits } from '../options.ts'
 import { BucketTable } from '../rate-limiter/index.ts'
@@ -38,12 +39,16 @@ export class Peers {
   readonly #parted = new Map<string, number>()
   readonly #connections: BucketTable
   #stopped = false
-  /** Connections that are open, of all peers. */
-  links = 0
+  readonly #open = new Set<Link>()
 
   constructor(init: PeersInit) {
     this.#init = init
     this.#connections = new BucketTable({ ...CONNECTIONS, clock: init.clock.now })
+  }
+
+  /** Connections that are open, of all peers. */
+  get links(): number {
+    return this.#open.size
   }
 
   get(peerId: string): Peer | undefined {
@@ -86,7 +91,7 @@ export class Peers {
   /** A connection has passed every local check. */
   opened(link: Link): void {
     if (!link.open) return
-    this.links++
+    this.#open.add(link)
     if (this.#stopped) return
     // A handshake that the peer had begun before the application parted from him ends with it, as our own dials do.
     if (link.direction === 'inbound' && link.begunAt < (this.#parted.get(link.peerId) ?? 0)) {
@@ -116,7 +121,7 @@ export class Peers {
 
   /** A connection has ended. */
   closed(link: Link): void {
-    this.links--
+    this.#open.delete(link)
     const peer = this.#peers.get(link.peerId)
     const index = peer?.links.indexOf(link) ?? -1
     if (peer === undefined || index < 0) return
@@ -177,7 +182,7 @@ export class Peers {
   enforceAllowList(): void {
     const { allowList, cancelDials } = this.#init
     for (const peer of [...this.#peers.values()]) {
-      const keyHash = peer.links[0]?.keyHash
+      const keyHash = peer.links[0]?.keyHash ?? publicKeyHashOfPeerId(peer.peerId)
       for (const link of [...peer.links]) {
         if (allowList.judge(peer.peerId, link.keyHash, link.ip) !== 'allowed') link.abort(NOT_ALLOWED)
       }

@@ -13,7 +13,7 @@ export interface Row {
   listed?: 'no' | ((peerId: string, keyHash: string) => AllowListEntry)
   /** The node sends the attacker a message once he is ready; this is its outcome, unless he is cut off before. */
   provoked?: 'connection-lost' | 'ack-timeout' | 'not-connected' | 'accepted'
-  /** The offence takes until a deadline of the node, so that all are committed at once. */
+  /** The offence takes until a deadline of the node: it is short there, and all are committed at once. */
   slow?: true
 }
 
@@ -154,7 +154,7 @@ export const ROWS: readonly Row[] = [
   malformed('a frame that drips', /not complete in time/, { slow: true }),
   malformed('257 message streams', /more than 256 message streams/),
   malformed('321 streams', /more than 320 streams/),
-  malformed('acks that are not read', /acks were not read in time/),
+  malformed('acks that are not read', /acks were not read in time/, { slow: true }),
 
   // Acks.
   ack('an unknown status', /unknown status 3/),
@@ -186,7 +186,7 @@ export const ROWS: readonly Row[] = [
   malformed('a stream with an even number', /both endpoints are clients/i),
   malformed('a flipped bit in a record', /decrypt/),
   malformed('a record too short to be one', /chunk|decrypt/i),
-  malformed('a record of 64 KiB of garbage', /decrypt/),
+  malformed('a record of 64 KiB of garbage', /decrypt|authenticate/),
   malformed('a record that was sent before', /decrypt/),
   malformed('ff instead of a negotiation', /negotiation/),
   malformed('ff as the answer to a negotiation', /negotiation/, { provoked: 'not-connected' }),

@@ -76,7 +76,10 @@ async function exchange(self: LocalNode, other: LocalNode, round: number): Promi
   const early = self.sendMsg(other, Buffer.from(texts[0]!))
   await self.event({ type: 'Connected', peerId: other.peerId })
   const ids = [early, ...texts.slice(1).map(text => self.sendMsg(other, Buffer.from(text)))]
-  for (const id of ids) expect(await self.event({ type: 'Status', id })).toMatchObject({ ok: true })
+  for (const id of ids) {
+    const status = await self.event({ type: 'Status', id })
+    expect(status, `round ${round}`).toEqual({ type: 'Status', peerId: other.peerId, id, ok: true })
+  }
   for (const text of texts) {
     const { data } = await self.event({ type: 'Data', peerId: other.peerId })
     expect(Buffer.from(data).toString()).toBe(text)

@@ -48,8 +48,8 @@ it.each(CASES)('$what: the books of both sides agree to the message', async exam
   expect(told.accepted + told.refused).toBe(count)
   expect(told.unexpected).toEqual([])
   // Both outcomes did occur, else this shows nothing.
-  expect(told.accepted).toBeGreaterThan(count / 100)
-  expect(told.refused).toBeGreaterThan(count / 100)
+  expect(told.accepted).toBeGreaterThan(count / 1_000)
+  expect(told.refused).toBeGreaterThan(count / 1_000)
 
   expect(read.data).toBe(told.accepted)
   expect(read.dataBytes).toBe(told.acceptedBytes)
@@ -143,8 +143,10 @@ function readInBursts(
       books.dropped += messages
       books.droppedBytes += bytes
     }
-    const resume = performance.now() + 2
-    while (performance.now() < resume) Math.random()
+    // Something else to do, until there is no room any more; but not for ever, the last messages may all fit.
+    const begin = performance.now()
+    const busyMs = (): number => performance.now() - begin
+    while (busyMs() < 2 || (p2p.priority.length === 0 && busyMs() < 20)) Math.random()
     if (Date.now() > end) throw new Error(`read ${books.data}, dropped ${books.dropped} of ${count}`)
   }
   return {

@@ -63,10 +63,14 @@ export async function launchLocal(init: LocalInit = {}): Promise<LocalNode> {
   return observe(await P2p.startAsync(listen, key, options))
 }
 
-/** Stops a node and waits until it is gone. */
-export async function stopLocal({ p2p }: LocalNode): Promise<void> {
+/** Stops a node and waits until it is gone. @throws when it has told of a defect of its own */
+export async function stopLocal({ p2p, events }: LocalNode): Promise<void> {
   p2p.stop()
   await p2p.runtime.closed
+  const defect = events.find(
+    event => event.type === 'Error' && ['ERR_INTERNAL', 'ERR_RUNTIME_FAILED'].includes(event.code)
+  )
+  if (defect !== undefined) throw new Error(`the runtime told of a defect: ${show(defect)}`)
 }
 
 /** Reads the receiver channel of a node from now on. */

@@ -33,3 +33,12 @@ function sockets(state: string, port: number): number {
     .map(line => line.trim().split(/\s+/))
     .filter(fields => fields[3] === state && fields[1]!.endsWith(local)).length
 }
+
+/** Waits until a condition holds that no event tells of. */
+export async function eventually(what: string, holds: () => boolean, deadlineMs = 30_000): Promise<void> {
+  const end = performance.now() + deadlineMs
+  while (!holds()) {
+    if (performance.now() > end) throw new Error(`not in ${deadlineMs} ms: ${what}`)
+    await new Promise(resolve => setTimeout(resolve, 5))
+  }
+}

@@ -1,8 +1,10 @@
 // A process of attackers, each with an address and keys of its own, that do what their parent asks over IPC.
+import { prefixed, readLine, varint } from './wire/lines.mjs'
 import { handshakeAttacks, cutThird } from './attacks-on-handshakes.mjs'
 import { peerAttacks } from './attacks-by-peers.mjs'
 import { readIdentity } from './wire/identity.mjs'
-import { connect, Wire } from './wire/session.mjs'
+import { accept, COMMS, connect, lines, MULTISTREAM, Wire } from './wire/session.mjs'
+import { Flag, Type } from './wire/yamux.mjs'
 
 /** One attacker. */
 class Attacker {
@@ -17,21 +19,37 @@ class Attacker {
     return Wire.connect(this.target)
   }
 
+  /** Settles when the node has accepted every connection made so far: it accepts them in order. */
+  async accepted() {
+    const { port, from } = this.target
+    const witness = await Wire.connect({ port, from: from.replace(/^127\.\d+/, '127.99') })
+    await witness.send(lines(MULTISTREAM))
+    await witness.read(1).catch(() => {})
+    witness.end()
+  }
+
   async connect(options) {
     return connect(this.target, this.identity, options)
   }
 
   /** The connection in use, or a new one. */
   async session() {
-    if (this.current?.open !== true) {
-      this.held = undefined
-      this.current = await this.connect()
-      // A stream that the node agrees to shows that it has let this peer in.
-      const stream = await this.current.messages()
-      await stream.send(Buffer.from([0]))
-      await stream.readAck()
-    }
-    return this.current
+    if (this.current?.open === true) return this.current
+    this.opening ??= this.open().finally(() => (this.opening = undefined))
+    return this.opening
+  }
+
+  async open() {
+    this.held = undefined
+    const session = await this.connect()
+    // A message that the node takes shows that it has let this peer in.
+    const stream = await session.messages()
+    await stream.send(Buffer.from([0]))
+    await stream.readAck()
+    await stream.end()
+    await stream.closed
+    this.current = session
+    return session
   }
 
   /** Bytes that depend on the seed alone (xorshift32). */
@@ -44,6 +62,23 @@ class Attacker {
       bytes[i] = this.state
     }
     return bytes
+  }
+}
+
+/** How the node's messages are answered; `release` sends what has been held back. */
+const ANSWERS = {
+  accepted: stream => stream.serve(0),
+  full: stream => stream.serve(1),
+  held: async (stream, attacker) => {
+    await accept(stream, COMMS)
+    for (;;) {
+      await stream.readMessage()
+      attacker.heldAcks.push(stream)
+    }
+  },
+  unknown: async stream => {
+    await stream.read(20)
+    await stream.send(lines(MULTISTREAM, 'na'))
   }
 }
 
@@ -60,10 +95,91 @@ const methods = {
   linger: async ({ actor }) => {
     const attacker = attackers.get(actor)
     attacker.lingering = await attacker.wire()
-    // The node's end of it exists when the next connection is accepted.
   },
-  lingeringEnded: async ({ actor }) => attackers.get(actor).lingering.closed,
-  sessionEnded: async ({ actor }) => attackers.get(actor).current.wire.closed,
+  accepted: async ({ actor }) => attackers.get(actor).accepted(),
+  /** Settles when nothing of this attacker is connected any more. */
+  ended: async ({ actor }) => {
+    const { lingering, current } = attackers.get(actor)
+    await Promise.all([lingering?.closed, current?.wire.closed])
+  },
+  /** Connects; done when the node has taken a message. */
+  open: async ({ actor, answer = 'accepted' }) => {
+    const attacker = attackers.get(actor)
+    const session = await attacker.session()
+    attacker.heldAcks = []
+    session.onStream = stream => void ANSWERS[answer](stream, attacker).catch(() => {})
+  },
+  close: async ({ actor }) => {
+    const { wire } = attackers.get(actor).current
+    wire.end()
+    return wire.closed
+  },
+  isOpen: ({ actor }) => attackers.get(actor).current?.open === true,
+  /** Acks what was held back. */
+  release: async ({ actor }) => {
+    for (const stream of attackers.get(actor).heldAcks.splice(0)) await stream.send(Buffer.from([1, 0]))
+  },
+  /** Sends messages, `streams` at a time, each on a stream of its own; how many the node took. */
+  messages: async ({ actor, count, size = 10, streams = 1 }) => {
+    const session = await attackers.get(actor).session()
+    let left = count
+    let taken = 0
+    const one = async () => {
+      while (left-- > 0) {
+        const stream = await session.messages()
+        await stream.send(prefixed(Buffer.alloc(size, 5)))
+        await stream.end()
+        if ((await stream.readAck()) === 0) taken++
+        await stream.closed
+      }
+    }
+    await Promise.all(Array.from({ length: streams }, one))
+    return taken
+  },
+  /** The last bytes of a message and the end of its stream in one frame. */
+  lastBytesWithEnd: async ({ actor }) => {
+    const stream = await (await attackers.get(actor).session()).messages()
+    await stream.send(Buffer.from([3, 1, 2]))
+    await stream.send(Buffer.from([3]), Flag.fin)
+    return stream.readAck()
+  },
+  /** Goes on writing to a stream that the node has reset for a message above its limit; the status of that. */
+  writeAfterRefusal: async ({ actor, length }) => {
+    const stream = await (await attackers.get(actor).session()).messages()
+    await stream.send(varint(length))
+    const status = await stream.readAck()
+    await stream.closed
+    for (let i = 0; i < 100; i++) await stream.send(Buffer.alloc(1_000))
+    return status
+  },
+  goAway: async ({ actor, code }) => {
+    const { current } = attackers.get(actor)
+    await current.frame({ type: Type.goAway, length: code })
+    return current.wire.closed
+  },
+  /** Asks for protocols that the node does not have, as nodes of other implementations do; the answers. */
+  ask: async ({ actor, protocols }) => {
+    const session = await attackers.get(actor).session()
+    const answers = []
+    for (const protocol of protocols) {
+      const stream = await session.stream()
+      await stream.send(lines(MULTISTREAM, protocol))
+      await readLine(stream)
+      answers.push(await readLine(stream))
+      await stream.abort()
+    }
+    return answers
+  },
+  ping: async ({ actor, count }) => {
+    const { current } = attackers.get(actor)
+    let answers = 0
+    current.onFrame = ({ type, flags }) => {
+      if (type === Type.ping && (flags & Flag.ack) > 0) answers++
+    }
+    for (let i = 0; i < count; i++) await current.frame({ type: Type.ping, flags: Flag.syn, length: i })
+    await (await current.messages()).end()
+    return answers
+  },
   /** Tries to come in like anybody: what the node said, and whether it took a message. */
   enter: async ({ actor }) => {
     const attacker = attackers.get(actor)
@@ -82,8 +198,7 @@ const methods = {
       wire?.end()
       return { admitted: false, bytes: wire?.received ?? 0, reason: String(err.message) }
     }
-  },
-  leave: ({ actor }) => void attackers.get(actor).current?.wire.end()
+  }
 }
 
 process.on('message', async ({ call, method, body }) => {

@@ -87,7 +87,11 @@ export const cutThird = async (peer, count) => {
 
 export const handshakeAttacks = {
   'connects and closes': onWire(wire => wire.end()),
-  'connects and resets': onWire(wire => wire.reset()),
+  'connects and resets': onWire(async (wire, peer) => {
+    // Who resets before the node has accepted him has no address any more, and has cost it next to nothing.
+    await peer.accepted()
+    wire.reset()
+  }),
   'never speaks': onWire(() => {}),
   'speaks HTTP': says('GET / HTTP/1.1\r\nHost: node\r\n\r\n'),
   'speaks TLS': says(Buffer.concat([Buffer.from('160301020001000001fc0303', 'hex'), randomBytes(505)])),

@@ -4,6 +4,7 @@ import { generatePrivateKey, P2p } from 'bitvmx-p2p'
 let p2p
 let running = true
 let inFlight = 1
+let pauseMs = 0
 const payload = new Uint8Array(100)
 const report = { acknowledged: 0, refused: 0, others: [] }
 
@@ -15,7 +16,8 @@ async function run(target) {
     if (event.type === 'Status') {
       if (event.ok) report.acknowledged++
       else report.refused++
-      send()
+      if (pauseMs > 0) setTimeout(send, pauseMs)
+      else send()
     } else if (event.type !== 'Data') {
       if (event.type !== 'Connected') report.others.push(event)
       else for (let i = 0; i < inFlight; i++) send()
@@ -24,8 +26,9 @@ async function run(target) {
 }
 
 const methods = {
-  async start({ target, address, from = '127.0.0.1', key, window = 1, options }) {
+  async start({ target, address, from = '127.0.0.1', key, window = 1, pause = 0, options }) {
     inFlight = window
+    pauseMs = pause
     p2p = P2p.start(`${from}:0`, key ?? (await generatePrivateKey()), { allowList: 'allow-all', ...options })
     void run(target)
     p2p.sender.dial(target, address)

@@ -1,0 +1,247 @@
+/** Single cases beside the table of matrix.test.ts: exactly what is charged, and what is not. */
+import { generatePrivateKey, peerIdFromPrivateKey } from 'bitvmx-p2p'
+import type { P2pEvent, RuntimeSnapshot } from 'bitvmx-p2p'
+import { describe, expect, test } from 'vitest'
+import { startLocal } from '../support/local-node.ts'
+import type { LocalNode } from '../support/local-node.ts'
+import { LONG } from '../support/node-process.ts'
+import { startAttackers } from './attacker.ts'
+
+const EFFECT_MS = 60_000
+const NO_REFILL = { refillPerSecond: 0 }
+
+type Bucket = RuntimeSnapshot['buckets'][number]
+
+async function bucketsOf(node: LocalNode): Promise<Bucket[]> {
+  return (await node.p2p.runtime.inspectAsync()).buckets
+}
+
+/** The bucket of a peer or an address, once it has so many debits. */
+async function bucketOf(node: LocalNode, subject: string, debits: number): Promise<Bucket> {
+  let found: Bucket | undefined
+  await expect
+    .poll(
+      async () => {
+        found = (await bucketsOf(node)).find(({ ip, peerId }) => (ip ?? peerId) === subject)
+        return found?.debits.length ?? 0
+      },
+      { timeout: EFFECT_MS }
+    )
+    .toBeGreaterThanOrEqual(debits)
+  return found!
+}
+
+function limits(node: LocalNode): P2pEvent[] {
+  return node.events.filter(({ type }) => type === 'ConnectionLimit')
+}
+
+describe('acks', () => {
+  test('a late ack settles nothing twice and costs nothing more; the next message is answered in time', async () => {
+    const create = startAttackers()
+    const node = await startLocal({ rateLimit: NO_REFILL, limits: { ackTimeoutMs: 300 } })
+    const peer = await create({ target: node.addresses[0]! })
+    await peer.call('open', { answer: 'held' })
+    const [first, second] = [node.sendMsg(peer, Buffer.from('a')), node.sendMsg(peer, Buffer.from('b'))]
+    for (const id of [first, second]) {
+      expect(await node.event({ type: 'Status', id })).toMatchObject({ ok: false, reason: 'ack-timeout' })
+    }
+    await peer.call('release')
+    await peer.call('open', { answer: 'accepted' })
+    await node.settled()
+    const { tokens, debits } = await bucketOf(node, peer.peerId, 2)
+    expect(tokens).toBe(8)
+    expect(debits.map(({ cause, cost }) => [cause, cost])).toEqual([
+      ['unanswered-ack', 1],
+      ['unanswered-ack', 1]
+    ])
+    expect(node.count({ type: 'Status', id: first })).toBe(1)
+    expect(node.count({ type: 'Status', id: second })).toBe(1)
+    expect(await peer.call('isOpen')).toBe(true)
+  })
+
+  test('a peer that is full is honest', async () => {
+    const create = startAttackers()
+    const node = await startLocal()
+    const peer = await create({ target: node.addresses[0]! })
+    await peer.call('open', { answer: 'full' })
+    const ids = Array.from({ length: 50 }, () => node.sendMsg(peer, Buffer.from('no room?')))
+    for (const id of ids) {
+      expect(await node.event({ type: 'Status', id })).toMatchObject({ ok: false, reason: 'refused-full' })
+    }
+    expect(await bucketsOf(node)).toEqual([])
+  })
+
+  test('a peer that takes no messages costs the sender his message, and nobody a token', async () => {
+    const create = startAttackers()
+    const node = await startLocal()
+    const peer = await create({ target: node.addresses[0]! })
+    await peer.call('open', { answer: 'unknown' })
+    const id = node.sendMsg(peer, Buffer.from('do you speak this?'))
+    expect(await node.event({ type: 'Status', id })).toMatchObject({ ok: false, reason: 'not-connected' })
+    expect(await bucketsOf(node)).toEqual([])
+  })
+})
+
+describe('streams', () => {
+  test('data behind a message above the limit is read by nobody and costs nothing', async () => {
+    const create = startAttackers()
+    const node = await startLocal({ limits: { maxMessageBytes: 1_000 } })
+    const peer = await create({ target: node.addresses[0]! })
+    expect(await peer.call('writeAfterRefusal', { length: 1_001 })).toBe(2)
+    expect(await peer.call('messages', { count: 1 })).toBe(1)
+    expect(await bucketsOf(node)).toEqual([])
+    expect(node.count({ type: 'Data' })).toBe(2)
+  })
+
+  test('a message that ends in the frame that ends its stream is taken and answered', async () => {
+    const create = startAttackers()
+    const node = await startLocal()
+    const peer = await create({ target: node.addresses[0]! })
+    expect(await peer.call('lastBytesWithEnd')).toBe(0)
+    await node.settled()
+    expect(node.events.filter(({ type }) => type === 'Data').at(-1)).toMatchObject({
+      data: new Uint8Array([1, 2, 3])
+    })
+    expect(await bucketsOf(node)).toEqual([])
+  })
+
+  test.each([0, 1, 2, 77])(
+    'a goodbye of the muxer (%i) ends the connection, and costs nothing',
+    async code => {
+      const create = startAttackers()
+      const node = await startLocal()
+      const peer = await create({ target: node.addresses[0]! })
+      await peer.call('open')
+      await peer.call('goAway', { code })
+      expect(await node.event({ type: 'Disconnected', peerId: peer.peerId })).toBeDefined()
+      expect(await bucketsOf(node)).toEqual([])
+      expect((await node.p2p.runtime.inspectAsync()).peers).toEqual([])
+    }
+  )
+})
+
+describe('who pays', () => {
+  test('the owner of a key does not pay for who shows up with it elsewhere', async () => {
+    const create = startAttackers()
+    const key = await generatePrivateKey()
+    const allowList = [{ peerId: peerIdFromPrivateKey(key), ips: ['127.3.0.1'] }]
+    const node = await startLocal({ allowList, rateLimit: { ...NO_REFILL, capacity: 2 } })
+    const owner = await create({ target: node.addresses[0]!, from: '127.3.0.1', key })
+    const thief = await create({ target: node.addresses[0]!, from: '127.3.0.2', key })
+    await owner.call('open')
+    for (let i = 0; i < 3; i++) await thief.attack('shakes hands')
+    await expect.poll(() => limits(node), { timeout: EFFECT_MS }).toHaveLength(1)
+    expect(limits(node)).toEqual([{ type: 'ConnectionLimit', ip: '127.3.0.2', cause: 'ip-mismatch' }])
+    expect(await owner.call('messages', { count: 5 })).toBe(5)
+    expect((await bucketsOf(node)).map(({ ip }) => ip)).toEqual(['127.3.0.2'])
+    expect(node.count({ type: 'Disconnected' })).toBe(0)
+  })
+
+  test('a barred address keeps what a named peer holds from it, and gets nothing new', async () => {
+    const create = startAttackers()
+    const node = await startLocal({ rateLimit: { ...NO_REFILL, capacity: 2 } })
+    const from = '127.3.0.3'
+    const named = await create({ target: node.addresses[0]!, from })
+    const stranger = await create({ target: node.addresses[0]!, from })
+    await named.call('open')
+    for (let i = 0; i < 3; i++) await stranger.attack('speaks HTTP')
+    await expect.poll(() => limits(node), { timeout: EFFECT_MS }).toHaveLength(1)
+    expect(await named.call('messages', { count: 5 })).toBe(5)
+    expect(await (await create({ target: node.addresses[0]!, from })).enter()).toMatchObject({
+      admitted: false,
+      bytes: 0
+    })
+    expect(node.count({ type: 'Disconnected' })).toBe(0)
+  })
+
+  test('handshakes under way from an address end when it is barred', async () => {
+    const create = startAttackers()
+    const node = await startLocal({ rateLimit: { ...NO_REFILL, capacity: 2 } })
+    const from = '127.3.0.4'
+    const silent = await Promise.all(
+      Array.from({ length: 10 }, async () => create({ target: node.addresses[0]!, from }))
+    )
+    await Promise.all(silent.map(async one => one.call('linger')))
+    for (let i = 0; i < 3; i++) await silent[0]!.attack('speaks HTTP')
+    await Promise.all(silent.map(async one => one.call('ended')))
+    expect((await bucketOf(node, from, 3)).debits).toHaveLength(3)
+    expect(limits(node)).toHaveLength(1)
+  })
+
+  test('who knocks on and on while his peer ID is barred makes his address pay', async () => {
+    const create = startAttackers()
+    const node = await startLocal({ rateLimit: { ...NO_REFILL, capacity: 2 } })
+    const from = '127.3.0.5'
+    const peer = await create({ target: node.addresses[0]!, from })
+    for (let i = 0; i < 3; i++) await peer.attack('a length that is not minimal')
+    await expect.poll(() => limits(node), { timeout: EFFECT_MS }).toHaveLength(1)
+    // Some attempts are free, with a rate of their own; none of them is let in.
+    let attempts = 0
+    while (limits(node).length < 2 && attempts < 1_000) {
+      attempts++
+      expect((await peer.enter()).admitted).toBe(false)
+    }
+    expect(attempts).toBeGreaterThan(64)
+    expect(limits(node)[1]).toEqual({ type: 'ConnectionLimit', ip: from, cause: 'protocol-abuse' })
+    expect(await peer.enter()).toMatchObject({ admitted: false, bytes: 0 })
+    expect((await bucketOf(node, peer.peerId, 3)).debits).toHaveLength(3)
+  })
+
+  test('an address that holds all its places under way keeps nobody else out', async () => {
+    const create = startAttackers()
+    const node = await startLocal()
+    const crowd = await Promise.all(
+      Array.from({ length: 80 }, async () => create({ target: node.addresses[0]!, from: '127.3.0.6' }))
+    )
+    await Promise.all(crowd.map(async one => one.call('linger')))
+    expect(await (await create({ target: node.addresses[0]! })).enter()).toMatchObject({ admitted: true })
+    // The 65th and later were turned away without a charge.
+    await expect
+      .poll(() => node.count({ type: 'Error', code: 'ERR_NOT_ALLOWED' }), { timeout: EFFECT_MS })
+      .toBe(1)
+    expect(await bucketsOf(node)).toEqual([])
+  })
+
+  test(
+    'a peer that connects again and again pays in the end',
+    { skip: !LONG, timeout: 300_000 },
+    async () => {
+      const create = startAttackers()
+      const node = await startLocal({ rateLimit: { ...NO_REFILL, capacity: 2 } })
+      const peer = await create({ target: node.addresses[0]! })
+      let entered = 0
+      while ((await peer.enter()).admitted && entered < 20_000) entered++
+      expect(entered).toBeGreaterThan(1_024)
+      expect(limits(node)).toEqual([
+        { type: 'ConnectionLimit', peerId: peer.peerId, cause: 'protocol-abuse' }
+      ])
+    }
+  )
+})
+
+describe('message 3 of the handshake', () => {
+  test('cut after any number of bytes it costs the address one token', { timeout: 300_000 }, async () => {
+    const create = startAttackers()
+    const node = await startLocal({ rateLimit: NO_REFILL })
+    const cut = async (count: number): Promise<number> => {
+      const from = `127.4.${count >> 8}.${(count & 0xff) + 1}`
+      const peer = await create({ target: node.addresses[0]!, from })
+      const length = await peer.call<number>('cutThird', { count })
+      if (count < length) {
+        const { tokens, debits } = await bucketOf(node, from, 1)
+        expect({ count, tokens, causes: debits.map(({ cause }) => cause) }).toEqual({
+          count,
+          tokens: 9,
+          causes: ['failed-handshake']
+        })
+      }
+      return length
+    }
+    const length = await cut(0)
+    const counts = Array.from({ length: length - 1 }, (_, i) => i + 1)
+    const chosen = LONG ? counts : counts.filter(n => n < 4 || n % 16 === 0 || n === 49 || n > length - 3)
+    for (let at = 0; at < chosen.length; at += 8) await Promise.all(chosen.slice(at, at + 8).map(cut))
+    expect(limits(node)).toEqual([])
+    expect(await bucketsOf(node)).toHaveLength(chosen.length + 1)
+  })
+})

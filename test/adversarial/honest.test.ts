@@ -1,0 +1,185 @@
+/** What an honest peer may do, or have happen to him, without paying for it: his bucket stays full. */
+import { generatePrivateKey } from 'bitvmx-p2p'
+import { expect, onTestFinished, test } from 'vitest'
+import { connectLocal, launchLocal, startLocal, stopLocal } from '../support/local-node.ts'
+import type { LocalNode } from '../support/local-node.ts'
+import { connect, startNode } from '../support/node-process.ts'
+import { portOf, startAttackers } from './attacker.ts'
+import { startProgram } from './program.ts'
+
+const EFFECT_MS = 60_000
+
+async function expectFull(...nodes: LocalNode[]): Promise<void> {
+  for (const node of nodes) {
+    expect((await node.p2p.runtime.inspectAsync()).buckets).toEqual([])
+    expect(node.count({ type: 'ConnectionLimit' })).toBe(0)
+  }
+}
+
+test('twenty peers that all come back at once when the node has been restarted', async () => {
+  const create = startAttackers()
+  const key = await generatePrivateKey()
+  const before = await launchLocal({ key })
+  const target = before.addresses[0]!
+  const peers = await Promise.all(Array.from({ length: 20 }, async () => create({ target })))
+  await Promise.all(peers.map(async peer => peer.call('open')))
+  await expectFull(before)
+  await stopLocal(before)
+
+  // Each tries again and again while nobody listens.
+  const entered = peers.map(async peer => {
+    for (;;) if ((await peer.enter()).admitted) return
+  })
+  const after = await startLocal({ key, listen: `127.0.0.1:${portOf(target)}` })
+  await Promise.all(entered)
+  for (const { peerId } of peers) expect(after.count({ type: 'Connected', peerId })).toBe(1)
+  await expectFull(after)
+})
+
+test('two nodes that dial each other at the same moment, again and again', async () => {
+  const [alice, bob] = await Promise.all([startLocal(), startLocal()])
+  for (let round = 0; round < 5; round++) {
+    alice.dial(bob)
+    bob.dial(alice)
+    await Promise.all([
+      alice.event({ type: 'Connected', peerId: bob.peerId }),
+      bob.event({ type: 'Connected', peerId: alice.peerId })
+    ])
+    const id = alice.sendMsg(bob, Buffer.from('there?'))
+    expect(await alice.event({ type: 'Status', id })).toMatchObject({ ok: true })
+    alice.p2p.sender.disconnectFrom(bob.peerId)
+    await Promise.all([
+      alice.event({ type: 'Disconnected', peerId: bob.peerId }),
+      bob.event({ type: 'Disconnected', peerId: alice.peerId })
+    ])
+  }
+  await expectFull(alice, bob)
+})
+
+test('a large message over a link that is just fast enough', async () => {
+  // The law of the defaults, 8 MiB in 30 s, at an eighth of both: 280 KB/s is the least; the link has 400.
+  const limits = { maxMessageBytes: 1_048_576, messageTimeoutMs: 3_750, ackTimeoutMs: 1_250 }
+  const [alice, bob] = await Promise.all([startLocal({ limits }), startLocal({ limits })])
+  const proxy = startProgram('throttle.mjs')
+  onTestFinished(() => proxy.kill())
+  const port = await proxy.call<number>('start', { port: portOf(bob.addresses[0]!), bytesPerSecond: 400_000 })
+  alice.dial(bob, `127.0.0.1:${port}`)
+  await alice.event({ type: 'Connected', peerId: bob.peerId })
+  const id = alice.sendMsg(bob, new Uint8Array(limits.maxMessageBytes))
+  expect(await alice.event({ type: 'Status', id })).toMatchObject({ ok: true })
+  await expectFull(alice, bob)
+})
+
+test('more messages than the receiver has room for', async () => {
+  const alice = await startLocal()
+  const bob = await startNode({ limits: { receiverMessages: 10 } })
+  alice.dial(bob)
+  await alice.event({ type: 'Connected', peerId: bob.peerId })
+  const ids = Array.from({ length: 200 }, () => alice.sendMsg(bob, Buffer.from('there is no room for all')))
+  const outcomes = await Promise.all(ids.map(async id => alice.event({ type: 'Status', id })))
+  expect(outcomes.filter(({ ok }) => ok).length).toBeGreaterThanOrEqual(10)
+  expect(outcomes.filter(({ reason }) => reason === 'refused-full').length).toBeGreaterThan(0)
+  expect(outcomes.filter(({ ok, reason }) => !ok && reason !== 'refused-full')).toEqual([])
+  await expectFull(alice)
+  expect(await bob.run(({ p2p }) => p2p.runtime.inspect().buckets)).toEqual([])
+})
+
+test('messages as large as they may be', async () => {
+  const [alice, bob] = await Promise.all([startLocal(), startLocal()])
+  await connectLocal(alice, bob)
+  const ids = Array.from({ length: 4 }, () => alice.sendMsg(bob, new Uint8Array(8_388_608)))
+  for (const id of ids) expect(await alice.event({ type: 'Status', id })).toMatchObject({ ok: true })
+  await expectFull(alice, bob)
+})
+
+test('messages above the limit of the receiver', async () => {
+  const [alice, bob] = await Promise.all([startLocal(), startLocal({ limits: { maxMessageBytes: 1_000 } })])
+  await connectLocal(alice, bob)
+  const ids = Array.from({ length: 100 }, () => alice.sendMsg(bob, new Uint8Array(1_001)))
+  for (const id of ids) {
+    expect(await alice.event({ type: 'Status', id })).toMatchObject({ reason: 'refused-too-large' })
+  }
+  await expectFull(alice, bob)
+})
+
+test('an application that computes for longer than its peers wait for acks', async () => {
+  const limits = { ackTimeoutMs: 500, messageTimeoutMs: 1_000 }
+  const alice = await startLocal({ limits })
+  const bob = await startNode({ limits })
+  alice.dial(bob)
+  await alice.event({ type: 'Connected', peerId: bob.peerId })
+  const busy = bob.run(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_000))
+  const ids = Array.from({ length: 500 }, () => alice.sendMsg(bob, Buffer.from('are you there?')))
+  for (const id of ids) expect(await alice.event({ type: 'Status', id })).toMatchObject({ ok: true })
+  expect(await busy).toBe('timed-out')
+  await expectFull(alice)
+  expect(await bob.run(({ p2p }) => p2p.runtime.inspect().buckets)).toEqual([])
+})
+
+test('a process that is killed while it has messages in flight', async () => {
+  const alice = await startLocal()
+  const bob = await startNode()
+  alice.dial(bob)
+  await alice.event({ type: 'Connected', peerId: bob.peerId })
+  for (let i = 0; i < 100; i++) alice.sendMsg(bob, new Uint8Array(100_000))
+  await bob.kill()
+  await alice.event({ type: 'Disconnected', peerId: bob.peerId })
+  await expectFull(alice)
+})
+
+test('a process that is killed in the middle of a handshake costs its address one token, no more', async () => {
+  const program = startProgram('attacker.mjs')
+  const create = startAttackers()
+  const node = await startLocal({ rateLimit: { refillPerSecond: 0 } })
+  const { createAttacker } = await import('./attacker.ts')
+  const victim = await createAttacker(program, { target: node.addresses[0]!, from: '127.5.0.1' })
+  await victim.call('linger')
+  await victim.call('accepted')
+  program.kill()
+  await expect
+    .poll(async () => (await node.p2p.runtime.inspectAsync()).buckets, { timeout: EFFECT_MS })
+    .toMatchObject([{ ip: '127.5.0.1', tokens: 9, barred: false }])
+  const again = await create({ target: node.addresses[0]!, from: '127.5.0.1' })
+  expect(await again.enter()).toMatchObject({ admitted: true })
+})
+
+test('a peer of another implementation, that also asks for services we do not have', async () => {
+  const create = startAttackers()
+  const node = await startLocal()
+  const peer = await create({ target: node.addresses[0]! })
+  await peer.call('open')
+  const protocols = ['/ipfs/id/1.0.0', '/ipfs/id/push/1.0.0', '/ipfs/ping/1.0.0', '/ipfs/kad/1.0.0']
+  const asked = Array.from({ length: 200 }, (_, i) => protocols[i % protocols.length]!)
+  expect(new Set(await peer.call<string[]>('ask', { protocols: asked }))).toEqual(new Set(['na']))
+  expect(await peer.call('ping', { count: 1_000 })).toBe(1_000)
+  expect(await peer.call('messages', { count: 10 })).toBe(10)
+  await expectFull(node)
+})
+
+test('thousands of messages, each on a stream of its own, a hundred streams at once', async () => {
+  const create = startAttackers()
+  const node = await startLocal()
+  const peer = await create({ target: node.addresses[0]! })
+  expect(await peer.call('messages', { count: 3_000, size: 100, streams: 100 })).toBe(3_000)
+  await expectFull(node)
+})
+
+test('a connection that is made, used and closed two hundred times', async () => {
+  const create = startAttackers()
+  const node = await startLocal()
+  const peer = await create({ target: node.addresses[0]! })
+  for (let i = 0; i < 200; i++) expect(await peer.enter()).toMatchObject({ admitted: true })
+  await expectFull(node)
+})
+
+test('nodes in processes of their own, whatever they have done to each other in an ordinary exchange', async () => {
+  const [alice, bob] = await Promise.all([startNode(), startNode()])
+  await connect(alice, bob)
+  const sent = await alice.run(({ p2p, event }, peerId) => {
+    const ids = Array.from({ length: 2_000 }, (_, i) => p2p.sender.sendMsg(peerId, new Uint8Array(i)))
+    return ids.map(id => event({ type: 'Status', id })).filter(e => e.type === 'Status' && e.ok).length
+  }, bob.peerId)
+  expect(sent).toBe(2_000)
+  expect(await alice.run(({ p2p }) => p2p.runtime.inspect().buckets)).toEqual([])
+  expect(await bob.run(({ p2p }) => p2p.runtime.inspect().buckets)).toEqual([])
+})

@@ -1,0 +1,49 @@
+// A TCP proxy that passes on so many bytes per second, in each direction.
+import { connect, createServer } from 'node:net'
+
+const TICK_MS = 20
+
+function pass(from, to, bytesPerSecond) {
+  const held = []
+  let size = 0
+  from.on('data', chunk => {
+    held.push(chunk)
+    size += chunk.length
+    if (size > 64 * 1024) from.pause()
+  })
+  const timer = setInterval(() => {
+    let allowance = Math.ceil((bytesPerSecond * TICK_MS) / 1_000)
+    while (allowance > 0 && held.length > 0) {
+      const chunk = held[0]
+      const part = chunk.subarray(0, allowance)
+      if (part.length === chunk.length) held.shift()
+      else held[0] = chunk.subarray(part.length)
+      allowance -= part.length
+      size -= part.length
+      to.write(part)
+    }
+    if (size <= 64 * 1024) from.resume()
+  }, TICK_MS)
+  from.on('close', () => {
+    clearInterval(timer)
+    to.destroy()
+  })
+  from.on('error', () => {})
+}
+
+const methods = {
+  start: ({ port, bytesPerSecond }) =>
+    new Promise(resolve => {
+      const server = createServer(near => {
+        const far = connect({ port, host: '127.0.0.1' })
+        pass(near, far, bytesPerSecond)
+        pass(far, near, bytesPerSecond)
+      })
+      server.listen(0, '127.0.0.1', () => resolve(server.address().port))
+    })
+}
+
+process.on('message', async ({ call, method, body }) => {
+  process.send({ reply: call, value: await methods[method](body) })
+})
+process.on('disconnect', () => process.exit())
