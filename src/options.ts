@@ -85,7 +85,7 @@ function resolveLimits(limits: Partial<Limits> = {}): Limits {
   const given = limits as Record<string, unknown>
   assertKeys(given, 'limits', LIMIT_NAMES)
   const whole = (name: keyof Limits, fallback: number, min: number, max: number): number => {
-    const value = given[name] ?? fallback
+    const { [name]: value = fallback } = given
     if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
     throw invalid(`limits.${name}`, value, `a whole number from ${min} to ${max}`)
   }
@@ -129,7 +129,10 @@ function resolveRateLimit(rateLimit: P2pOptions['rateLimit'] = {}): RateLimit {
     capacity: amount('capacity', capacity),
     refillPerSecond: amount('refillPerSecond', refillPerSecond),
     costs: Object.fromEntries(
-      MISBEHAVIOUR_CAUSES.map(cause => [cause, amount(`costs.${cause}`, costs[cause] ?? 1)])
+      MISBEHAVIOUR_CAUSES.map(cause => {
+        const { [cause]: cost = 1 } = costs
+        return [cause, amount(`costs.${cause}`, cost)]
+      })
     ) as RateLimit['costs']
   }
 }

@@ -1,4 +1,5 @@
 import { parseDialAddress, parseListenAddress, toMultiaddr } from './addresses/index.ts'
+import type { Endpoint } from './addresses/index.ts'
 import { createAllowList, createRuntime } from './application/controls.ts'
 import type { AllowList, Runtime } from './application/controls.ts'
 import { RuntimeThread } from './application/runtime-thread.ts'
@@ -91,9 +92,9 @@ interface Assembly {
 /** Checks everything that can be checked here, starts the thread, and puts the channels' ends together. */
 function assemble(addr: string | string[], privk: PrivateKeyInput, given: P2pOptions | undefined): Assembly {
   const options = resolveOptions(given)
-  const listen = listenAddresses(addr)
   const privateKey = privateKeyBytes(privk)
   const peerId = peerIdFromPrivateKey(privateKey)
+  const listen = listenAddresses(addr, peerId)
 
   const dropped = createDroppedMemory()
   const thread: RuntimeThread = new RuntimeThread({
@@ -153,7 +154,7 @@ function senderLimits({ limits }: ResolvedOptions): {
   return { messages: limits.senderMessages, bytes: limits.senderBytes, messageBytes: limits.maxMessageBytes }
 }
 
-function listenAddresses(addr: string | string[]): string[] {
+function listenAddresses(addr: string | string[], self: string): string[] {
   const list: unknown[] = Array.isArray(addr) ? addr : [addr]
   if (list.length === 0 || list.length > MAX_LISTEN_ADDRESSES) {
     throw new P2pError(
@@ -161,12 +162,15 @@ function listenAddresses(addr: string | string[]): string[] {
       `addr is ${shown(addr)}, wanted an address or an array of 1 to ${MAX_LISTEN_ADDRESSES}`
     )
   }
-  return list.map(address => toMultiaddr(parseListenAddress(address)))
+  return list.map(address => addressOf(self, address, parseListenAddress(address)))
 }
 
-/** The address as multiaddr text; if it names a peer, that must be the one to dial. */
 function dialAddress(text: unknown, peerId: string): string {
-  const { peerId: named, ...endpoint } = parseDialAddress(text)
+  return addressOf(peerId, text, parseDialAddress(text))
+}
+
+/** An address of this peer as multiaddr text; if it names a peer itself, that must be the one. */
+function addressOf(peerId: string, text: unknown, { peerId: named, ...endpoint }: Endpoint): string {
   if (named !== undefined && canonicalPeerId(named) !== peerId) {
     throw new P2pError('ERR_INVALID_ADDRESS', `the address ${shown(text)} names another peer than ${peerId}`)
   }

@@ -13,7 +13,7 @@ import {
   statSync,
   writeFileSync
 } from 'node:fs'
-import { messageOf, P2pError } from '../errors.ts'
+import { messageOf, P2pError, shown } from '../errors.ts'
 import type { AllowListContent } from './entry.ts'
 import { formatAllowList } from './format.ts'
 import { MAX_TEXT_BYTES } from './limits.ts'
@@ -80,6 +80,9 @@ export function writeAllowListFile(path: string, list: AllowListContent): void {
 
 /** What `work` returns; an error gets the name of the file. */
 function inFile<T>(path: string, work: () => T): T {
+  if (typeof path !== 'string') {
+    throw new P2pError('ERR_INVALID_OPTION', `allow list file ${shown(path)}: wanted its path, a string`)
+  }
   try {
     return work()
   } catch (err) {

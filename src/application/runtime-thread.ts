@@ -68,13 +68,16 @@ export class RuntimeThread {
     const { port1, port2 } = new MessageChannel()
     this.#port = port1
     const data: RuntimeData = { ...init.data, control: this.control }
-    this.#worker = new Worker(WORKER, {
-      name: 'bitvmx-p2p',
-      workerData: { port: port2, data, lifeline: this.#lifeline.farEnd },
-      transferList: [port2, this.#lifeline.farEnd],
-      // Flags meant for the application's own entry point (--input-type, --test, loaders) are not for this thread.
-      execArgv: []
-    })
+    this.#worker = plainly(
+      () =>
+        new Worker(WORKER, {
+          name: 'bitvmx-p2p',
+          workerData: { port: port2, data, lifeline: this.#lifeline.farEnd },
+          transferList: [port2, this.#lifeline.farEnd],
+          // Flags meant for the application's own entry point (--input-type, --test, loaders) are not for this thread.
+          execArgv: []
+        })
+    )
     this.#worker.unref()
     this.#worker.on('error', err => this.#die(`it threw: ${err.message}`))
     this.closed = new Promise(resolve => {
@@ -189,8 +192,12 @@ export class RuntimeThread {
       return
     }
     const request = ++this.#lastRequest
-    this.#pending.set(request, pending)
-    this.post({ request, body })
+    try {
+      plainly(() => this.post({ request, body }))
+      this.#pending.set(request, pending)
+    } catch (err) {
+      pending.reject(err as P2pError)
+    }
   }
 
   /** Blocks until `answer` is there, the runtime has ended, or it was silent for too long. */
@@ -267,5 +274,17 @@ export class RuntimeThread {
 
   #silence(): string {
     return `the runtime thread has not answered for ${SILENCE_MS} ms`
+  }
+}
+
+/** Hands values to the other thread. @throws P2pError ERR_INVALID_OPTION when one of them is of a kind that cannot cross */
+function plainly<T>(hand: () => T): T {
+  try {
+    return hand()
+  } catch (err) {
+    if ((err as Error).name !== 'DataCloneError') throw err
+    const message =
+      'the allow list holds a function, a symbol or a proxy, wanted plain objects, arrays and strings'
+    throw new P2pError('ERR_INVALID_OPTION', message, { cause: err })
   }
 }

@@ -21,7 +21,7 @@ export interface Receiver<T> extends AsyncIterable<T> {
    * The next event, awaited on the event loop; undefined when the channel is closed and empty. While somebody awaits,
    * the process is kept alive; otherwise the module never keeps it alive.
    *
-   * @throws the signal's reason when it aborts
+   * @throws the signal's reason when it aborts; P2pError ERR_INVALID_OPTION
    */
   recvAsync: (options?: { signal?: AbortSignal }) => Promise<T | undefined>
   /** All events that are there, at most `max` (a whole number, 0 or more). */
@@ -109,7 +109,7 @@ export class ReceiverChannel<T> implements Receiver<T> {
   }
 
   async recvAsync(options: { signal?: AbortSignal } = {}): Promise<T | undefined> {
-    const { signal } = options
+    const signal = signalOf(options)
     signal?.throwIfAborted()
     if (this.#waiters.size === 0) {
       const event = this.#init.source.take()
@@ -175,4 +175,13 @@ export class ReceiverChannel<T> implements Receiver<T> {
     }
     Atomics.store(control, armed, 0)
   }
+}
+
+function signalOf(options: unknown): AbortSignal | undefined {
+  if (typeof options !== 'object' || options === null) {
+    throw new P2pError('ERR_INVALID_OPTION', `options is ${shown(options)}, wanted { signal? }`)
+  }
+  const { signal } = options as { signal?: unknown }
+  if (signal === undefined || signal instanceof AbortSignal) return signal
+  throw new P2pError('ERR_INVALID_OPTION', `signal is ${shown(signal)}, wanted an AbortSignal`)
 }

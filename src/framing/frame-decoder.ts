@@ -10,7 +10,10 @@ export type FrameFault =
 
 /** Whole frames, prefixes included. The parts are the decoder's: use or copy them before returning. */
 export interface FrameRun {
-  /** The bytes in order. Several frames always stand in one part; one frame may be spread over several. */
+  /**
+   * The bytes in order. Several frames always stand in one part; one frame may be spread over several. None: there was
+   * no room to keep the frame while it was incomplete.
+   */
   parts: readonly Uint8Array[]
   /** Length of all parts together. */
   wireBytes: number
@@ -23,6 +26,9 @@ export interface FrameRun {
 /** Takes decoded frames. */
 export type FrameSink = (run: FrameRun) => void
 
+/** Asks for room for so many bytes of an incomplete frame; a negative number gives room back, and is always granted. */
+export type FrameRoom = (bytes: number) => boolean
+
 /** A part this long is kept by reference while its frame is incomplete; shorter ones are gathered by copying. */
 const KEEP_BYTES = 4_096
 /** Size of the buffers that gather short parts: a drip of single bytes costs memory in proportion to its bytes. */
@@ -31,12 +37,13 @@ const GATHER_BYTES = 16_384
 /**
  * Cuts a byte stream into frames (docs/protocol.md, "Frames"). Stateful: bytes arrive in any pieces. Runs of frames
  * that lie whole in one piece are handed on as one view, without touching their payloads; a frame that spans pieces
- * is gathered, never beyond its own length and never before its length has been checked. After a fault the decoder
- * refuses further input.
+ * is gathered, never beyond its own length and never before its length has been checked; if there is no room for it,
+ * its bytes pass by. After a fault the decoder refuses further input.
  */
 export class FrameDecoder {
   readonly #maxFrameBytes: number
   readonly #sink: FrameSink
+  readonly #hold: FrameRoom
   /** Prefix bytes of the incomplete frame. */
   readonly #head = new Uint8Array(MAX_PREFIX_BYTES)
   #headBytes = 0
@@ -46,12 +53,15 @@ export class FrameDecoder {
   #parts: Uint8Array[] = []
   /** Room left in the last part, when that is a gathering buffer. */
   #room = 0
+  /** The incomplete frame is not kept. */
+  #passing = false
   #begun = 0
   #fault: FrameFault | undefined
 
-  constructor(maxFrameBytes: number, sink: FrameSink) {
+  constructor(maxFrameBytes: number, sink: FrameSink, hold: FrameRoom = () => true) {
     this.#maxFrameBytes = maxFrameBytes
     this.#sink = sink
+    this.#hold = hold
   }
 
   /** A frame has begun and is not complete. */
@@ -66,7 +76,7 @@ export class FrameDecoder {
 
   /** Payload bytes held for the incomplete frame. */
   get heldBytes(): number {
-    return this.#have
+    return this.#passing ? 0 : this.#have
   }
 
   /** Takes the next bytes. Frames before a fault have gone to the sink when the fault is returned. */
@@ -88,6 +98,14 @@ export class FrameDecoder {
       this.#fault = { kind: 'malformed', reason: 'the stream ended inside a frame' }
     }
     return this.#fault
+  }
+
+  /** Nothing more will come: what is held for an incomplete frame is let go. */
+  release(): void {
+    this.#hold(-this.heldBytes)
+    this.#passing = true
+    this.#parts = []
+    this.#room = 0
   }
 
   /** Hands on all frames that lie whole in `piece` from `at`; returns where the first incomplete one begins. */
@@ -125,13 +143,18 @@ export class FrameDecoder {
       }
     }
     const taken = Math.min(this.#length - this.#have, piece.length - at)
-    if (taken > 0) this.#gather(piece.subarray(at, at + taken))
+    if (taken > 0) this.#keep(piece.subarray(at, at + taken))
     if (this.#have === this.#length) this.#finishFrame()
     return at + taken
   }
 
-  #gather(part: Uint8Array): void {
+  #keep(part: Uint8Array): void {
+    if (!this.#passing && !this.#hold(part.length)) this.release()
     this.#have += part.length
+    if (!this.#passing) this.#gather(part)
+  }
+
+  #gather(part: Uint8Array): void {
     // A view far smaller than the buffer under it would hold that whole buffer in memory: copy those, too.
     if (part.length >= KEEP_BYTES && part.length * 2 >= part.buffer.byteLength) {
       this.#trimGathered()
@@ -165,14 +188,17 @@ export class FrameDecoder {
 
   #finishFrame(): void {
     const parts = this.#parts
+    const kept = !this.#passing
     const head = this.#head.subarray(0, this.#headBytes)
+    this.#hold(-this.heldBytes)
+    this.#passing = false
     const payloadBytes = this.#length
     const wireBytes = this.#headBytes + payloadBytes
     this.#headBytes = 0
     this.#length = PREFIX_INCOMPLETE
     this.#have = 0
     this.#parts = []
-    parts.unshift(head)
+    if (kept) parts.unshift(head)
     this.#sink({ parts, wireBytes, payloadBytes, count: 1 })
   }
 

@@ -15,6 +15,9 @@ const MAX_OWED_FRAMES = 262_144
  */
 const IDLE_STREAMS = { capacity: 1_024, refillPerSecond: 64 }
 
+/** Bytes that may arrive on streams whose protocol is being agreed on: upstream keeps them, 4 MiB for each stream. */
+const MAX_WAITING_BYTES = 16 * 1024 * 1024
+
 /** What was done is legal, but there was too much of it. */
 export class AbuseError extends Error {
   override readonly name = 'AbuseError'
@@ -26,6 +29,7 @@ export class Conduct {
   readonly #streams: Allowance
   /** Frames without content that answer frames of this side: one for each, and some peers send one for each. */
   #owed = 0
+  #waitingBytes = 0
 
   constructor(clock: Clock) {
     this.#frames = new Allowance({ ...IDLE_FRAMES, clock: clock.now })
@@ -51,6 +55,13 @@ export class Conduct {
   /** The peer opened a stream. @throws AbuseError when there were too many that carried nothing */
   opened(): void {
     if (!this.#streams.take()) throw new AbuseError('a flood of streams without messages')
+  }
+
+  /** Bytes came for a stream that nobody reads yet, or (negative) wait no longer. @throws AbuseError at too many */
+  waiting(bytes: number): void {
+    this.#waitingBytes += bytes
+    if (this.#waitingBytes > MAX_WAITING_BYTES)
+      throw new AbuseError('a flood of data on streams without a protocol')
   }
 
   /** A stream has carried its first whole message. */

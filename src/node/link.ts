@@ -21,6 +21,8 @@ export class Link {
   readonly direction: 'inbound' | 'outbound'
   /** Streams that the peer has opened for his messages and that are not closed. */
   inboundStreams = 0
+  /** Bytes held for messages of his that are incomplete. */
+  heldBytes = 0
   /** When its handshake began, in milliseconds since 1970. */
   readonly begunAt: number
   /** When it passed the local checks, on the runtime's clock. */

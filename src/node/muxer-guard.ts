@@ -20,6 +20,8 @@ interface Frame {
   data?: Uint8ArrayList
 }
 
+type ReadStream = Stream & { onData: (data: Uint8Array | Uint8ArrayList) => void }
+
 /** The parts of libp2p's AbstractStreamMuxer and of the yamux muxer that the guard stands in front of. */
 interface GuardedMuxer extends StreamMuxer {
   streams: Array<Stream & { streamId: number }>
@@ -30,6 +32,14 @@ interface GuardedMuxer extends StreamMuxer {
   sendFrame: (header: Header, data?: Uint8ArrayList) => boolean
 }
 
+/** What becomes of a stream that the remote has opened. */
+export interface StreamUses {
+  /** Its protocol is agreed on, and its bytes are read from now on. */
+  taken: () => void
+  /** It has carried a message. */
+  served: () => void
+}
+
 export interface MuxerGuardInit {
   /** Largest Data frame, in bytes: no honest peer can send more than the window it was given. */
   maxDataBytes: number
@@ -38,8 +48,8 @@ export interface MuxerGuardInit {
   clock: Clock
   /** A stream was opened, by either side; nothing of it has been read. `connection` is the encrypted one below. */
   stream: (stream: Stream, connection: MessageStream) => void
-  /** The remote opened this stream; `served` is to be called once it has carried a message. */
-  remoteStream: (stream: Stream, served: () => void) => void
+  /** The remote opened this stream. */
+  remoteStream: (stream: Stream, uses: StreamUses) => void
   /** The remote will take no more streams. */
   goneAway: (connection: MessageStream) => void
 }
@@ -87,13 +97,21 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     conduct.opened()
     remoteStreams++
     stream.addEventListener('close', () => remoteStreams--)
+    const taken = countWaiting(stream as ReadStream, conduct)
     opened(stream, connection)
-    remoteStream(stream, () => conduct.served())
+    remoteStream(stream, { taken, served: () => conduct.served() })
     onRemoteStream(stream)
   }
   muxer.sendFrame = (header, data) => {
     if (header.type === Type.data || (header.flag & Flag.syn) > 0) conduct.answerable()
-    return sendFrame(header, data)
+    try {
+      return sendFrame(header, data)
+    } catch (err) {
+      // The connection has begun to end, which ends its streams in a moment. Upstream sends from bare microtasks, too:
+      // thrown there, this would end the thread.
+      if ((err as Error).name === 'StreamStateError') return false
+      throw err
+    }
   }
   muxer.handleFrame = frame => {
     // What follows a fault in the same piece is for nobody.
@@ -119,6 +137,26 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     }
     handleFrame(frame)
   }
+}
+
+/** Counts what arrives on a stream until the function that this returns is called, or the stream ends. */
+function countWaiting(stream: ReadStream, conduct: Conduct): () => void {
+  const onData = stream.onData.bind(stream)
+  let bytes = 0
+  let counting = true
+  stream.onData = data => {
+    if (counting) {
+      bytes += data.byteLength
+      conduct.waiting(data.byteLength)
+    }
+    onData(data)
+  }
+  const stop = (): void => {
+    if (counting) conduct.waiting(-bytes)
+    counting = false
+  }
+  stream.addEventListener('close', stop)
+  return stop
 }
 
 /** Whether a frame neither carries bytes nor opens, ends or changes a stream; what comes for no stream is such, too. */

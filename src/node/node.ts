@@ -12,6 +12,7 @@ import type { HandshakeGuardInit } from './handshakes.ts'
 import { closeConnection, Link } from './link.ts'
 import { ListenGuard } from './listening.ts'
 import { guardMuxer } from './muxer-guard.ts'
+import type { StreamUses } from './muxer-guard.ts'
 import { guardNegotiation } from './negotiation-guard.ts'
 
 /** Message streams that a peer may have open on one connection at once (docs/protocol.md, "Streams"). */
@@ -58,7 +59,7 @@ export async function createNode(init: NodeInit): Promise<Node> {
   const guard = new HandshakeGuard(init.guard)
   const listening = new ListenGuard()
   const links = new WeakMap<Connection, Link>()
-  const served = new WeakMap<Stream, () => void>()
+  const uses = new WeakMap<Stream, StreamUses>()
   const linkOf = (connection: Connection): Link => {
     let link = links.get(connection)
     if (link === undefined) links.set(connection, (link = new Link(connection, init.closed)))
@@ -90,7 +91,7 @@ export async function createNode(init: NodeInit): Promise<Node> {
             clock: init.clock,
             stream: (stream, connection) =>
               guardNegotiation(stream, PROTOCOL_ID, reason => connection.abort(new Error(reason))),
-            remoteStream: (stream, onServed) => served.set(stream, onServed),
+            remoteStream: (stream, use) => uses.set(stream, use),
             goneAway: connection => void closeConnection(connection)
           }
         )
@@ -119,8 +120,11 @@ export async function createNode(init: NodeInit): Promise<Node> {
   // Nothing about a peer is worth keeping when he is gone: dials name their address, the list its peers.
   on('peer:disconnect', event => void libp2p.peerStore.delete(event.detail).catch(() => {}))
 
-  const onStream = (stream: Stream, connection: Connection): void =>
-    init.stream(linkOf(connection), stream, () => served.get(stream)?.())
+  const onStream = (stream: Stream, connection: Connection): void => {
+    const use = uses.get(stream)
+    use?.taken()
+    init.stream(linkOf(connection), stream, () => use?.served())
+  }
   await libp2p.handle(PROTOCOL_ID, onStream, {
     maxInboundStreams: MAX_MUXED_STREAMS,
     maxOutboundStreams: MAX_MUXED_STREAMS

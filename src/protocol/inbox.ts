@@ -9,7 +9,7 @@ import {
   prefixBytes,
   readPrefix
 } from '../framing/index.ts'
-import type { FrameRun } from '../framing/index.ts'
+import type { FrameRoom, FrameRun } from '../framing/index.ts'
 import { eachPart } from './stream-data.ts'
 
 export interface InboxLimits {
@@ -27,6 +27,8 @@ export interface InboxInit {
   listening: () => boolean
   /** Takes whole messages into the receiver channel, all or none; false: there is no room for all of them. */
   deliver: (run: FrameRun) => boolean
+  /** Room for messages that are incomplete; one that finds none is refused when it is complete. */
+  hold: FrameRoom
   /** Messages that were refused because there was no room. */
   dropped: (messages: number, bytes: number) => void
   /** What the peer sent breaks the protocol. */
@@ -54,13 +56,14 @@ export class Inbox {
 
   constructor(init: InboxInit) {
     this.#init = init
-    this.#decoder = new FrameDecoder(init.limits.maxMessageBytes, run => this.#take(run))
+    this.#decoder = new FrameDecoder(init.limits.maxMessageBytes, run => this.#take(run), init.hold)
     const { stream } = init
     stream.addEventListener('message', event => this.#read(event.data))
     stream.addEventListener('drain', () => this.#resume())
     // Told in the middle of a write, when what is sent in answer would be left lying.
     stream.addEventListener('idle', () => queueMicrotask(() => this.#resume()))
-    // A muxer frame may carry the last message and the end at once, and the stream tells the end first.
+    // A muxer frame may carry the last message and the end at once, and the stream tells the end first. A reset stream
+    // or a lost connection has told its close by then: only an orderly end can cut a frame off on purpose.
     stream.addEventListener('end', () => queueMicrotask(() => this.#end()))
     stream.addEventListener('close', () => this.#close())
     if (stream.readableEnded) this.#end()
@@ -80,7 +83,7 @@ export class Inbox {
   }
 
   #take(run: FrameRun): void {
-    if (this.#init.deliver(run)) {
+    if (run.parts.length > 0 && this.#init.deliver(run)) {
       this.#note(AckStatus.accepted, run.count)
       return
     }
@@ -202,8 +205,7 @@ export class Inbox {
   #end(): void {
     if (this.#closed) return
     const { stream } = this.#init
-    // Reset streams and lost connections end here, too; only an orderly end can cut a frame off on purpose.
-    const fault = stream.status === 'open' || stream.status === 'closing' ? this.#decoder.end() : undefined
+    const fault = this.#decoder.end()
     if (fault?.kind === 'malformed') {
       this.#fail(fault.reason)
       return
@@ -222,6 +224,7 @@ export class Inbox {
   }
 
   #close(): void {
+    if (!this.#closed) this.#decoder.release()
     this.#closed = true
     this.#cancelTimer?.()
     this.#cancelTimer = undefined

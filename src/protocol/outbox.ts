@@ -100,14 +100,15 @@ export class Outbox {
     const onRemoteEnd = (): void => {
       // No ack can come any more. An orderly end with nothing in flight is the remote's right.
       if (this.#stream !== stream) return
-      const reason = stream.status === 'open' ? acks.end() : undefined
+      const reason = acks.end()
       if (reason !== undefined) this.#breakOff(stream, reason)
       else {
         this.#lose()
         stream.abort(new Error('the remote ended the stream of acks'))
       }
     }
-    // A muxer frame may carry the last acks and the end at once, and the stream tells the end first.
+    // A muxer frame may carry the last acks and the end at once, and the stream tells the end first. A reset stream or
+    // a lost connection has told its close by then.
     const onEnd = (): void => queueMicrotask(onRemoteEnd)
     stream.addEventListener('message', onMessage)
     stream.addEventListener('drain', onDrain)
@@ -261,12 +262,7 @@ export class Outbox {
   }
 
   #expireOverdue(): void {
-    const stream = this.#stream
-    while (
-      this.#stream === stream &&
-      this.#expired < this.#queue.inFlight &&
-      this.#deadline() <= this.#init.clock.now()
-    ) {
+    while (this.#expired < this.#queue.inFlight && this.#deadline() <= this.#init.clock.now()) {
       this.#awaited.forget(1)
       this.#expired++
       this.#init.settled('ack-timeout', 1)

@@ -56,11 +56,10 @@ export class SendQueue {
       at += wire
     }
     const last = this.#chunks[this.#chunks.length - 1]
-    // Only a chunk that nobody else holds a view of may be replaced: one of which nothing is written.
+    // A chunk that grows gets other bytes: the stream may hold views of those it has.
     const joins =
       last !== undefined &&
       this.#nextChunk < this.#chunks.length &&
-      (this.#nextChunk < this.#chunks.length - 1 || this.#nextAt === 0) &&
       last.bytes.length + frames.length <= JOIN_BYTES
     if (!joins) {
       this.#chunks.push({ bytes: new Uint8Array(frames), frames: count })

@@ -12,7 +12,8 @@ export interface InboundStreamInit {
   link: Link
   stream: Stream
   clock: Clock
-  limits: InboxLimits
+  /** `receiverBytes` bounds what is held for incomplete messages, too, on one connection. */
+  limits: InboxLimits & { receiverBytes: number }
   events: EventWriter
   dropped: DroppedWriter
   /** The stream has carried a message. */
@@ -24,6 +25,10 @@ export interface InboundStreamInit {
 export function acceptStream(init: InboundStreamInit): void {
   const { peer, link, stream, clock, limits, events, dropped, served, malformed } = init
   let carried = false
+  const carry = (): void => {
+    if (!carried) served()
+    carried = true
+  }
   if (link.inboundStreams >= MAX_INBOUND_STREAMS) {
     const reason = `more than ${MAX_INBOUND_STREAMS} message streams at once`
     stream.abort(new Error(reason))
@@ -39,16 +44,23 @@ export function acceptStream(init: InboundStreamInit): void {
     clock,
     // A connection that is being ended delivers nothing more, even if bytes of it are still on their way up.
     listening: () => link.open,
+    hold: bytes => {
+      if (link.heldBytes + bytes > limits.receiverBytes) return false
+      link.heldBytes += bytes
+      return true
+    },
     deliver: run => {
-      if (!carried) served()
-      carried = true
+      carry()
       if (!events.hasRoom(run.count, run.payloadBytes)) return false
       events.data(peer.subject, run)
       peer.received += run.count
       peer.bytesReceived += run.wireBytes
       return true
     },
-    dropped: (messages, bytes) => dropped.add(peer.peerId, { messages, bytes }),
+    dropped: (messages, bytes) => {
+      carry()
+      dropped.add(peer.peerId, { messages, bytes })
+    },
     malformed
   })
 }

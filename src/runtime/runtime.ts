@@ -222,13 +222,13 @@ export class Runtime implements CommandHandler {
     // Who opens a stream for his messages has admitted us: Connected is told before what he sends.
     if (!link.admitted) this.#peers.admit(peer, link)
     const { options, clock, events, dropped } = this.#init
-    const { maxMessageBytes, messageTimeoutMs } = options.limits
+    const { maxMessageBytes, messageTimeoutMs, receiverBytes } = options.limits
     acceptStream({
       peer,
       link,
       stream,
       clock,
-      limits: { maxMessageBytes, messageTimeoutMs },
+      limits: { maxMessageBytes, messageTimeoutMs, receiverBytes },
       events,
       dropped,
       served,

@@ -13,6 +13,8 @@ export interface Attempt {
 
 export interface Attacker {
   peerId: string
+  /** Nobody listens there. */
+  addresses: string[]
   from: string
   /** Calls a method of test/adversarial/programs/attacker.mjs. */
   call: <T = unknown>(method: string, body?: object) => Promise<T>
@@ -46,6 +48,7 @@ export async function createAttacker(program: Program, init: AttackerInit): Prom
   await call('create', { port: portOf(target), from, key, other: await generatePrivateKey(), seed })
   return {
     peerId: peerIdFromPrivateKey(key),
+    addresses: [],
     from,
     call,
     attack: async name => call('attack', { name }),

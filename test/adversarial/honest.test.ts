@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { connectLocal, launchLocal, startLocal, stopLocal } from '../support/local-node.ts'
 import type { LocalNode } from '../support/local-node.ts'
 import { connect, startNode } from '../support/node-process.ts'
-import { portOf, startAttackers } from './attacker.ts'
+import { createAttacker, portOf, startAttackers } from './attacker.ts'
 import { startProgram } from './program.ts'
 
 const EFFECT_MS = 60_000
@@ -121,9 +121,10 @@ test('a process that is killed while it has messages in flight', async () => {
   const bob = await startNode()
   alice.dial(bob)
   await alice.event({ type: 'Connected', peerId: bob.peerId })
-  for (let i = 0; i < 100; i++) alice.sendMsg(bob, new Uint8Array(100_000))
+  const ids = Array.from({ length: 100 }, () => alice.sendMsg(bob, new Uint8Array(100_000)))
   await bob.kill()
   await alice.event({ type: 'Disconnected', peerId: bob.peerId })
+  expect(await Promise.all(ids.map(async id => alice.event({ type: 'Status', id })))).toHaveLength(100)
   await expectFull(alice)
 })
 
@@ -131,14 +132,15 @@ test('a process that is killed in the middle of a handshake costs its address on
   const program = startProgram('attacker.mjs')
   const create = startAttackers()
   const node = await startLocal({ rateLimit: { refillPerSecond: 0 } })
-  const { createAttacker } = await import('./attacker.ts')
   const victim = await createAttacker(program, { target: node.addresses[0]!, from: '127.5.0.1' })
   await victim.call('linger')
   await victim.call('accepted')
   program.kill()
   await expect
-    .poll(async () => (await node.p2p.runtime.inspectAsync()).buckets, { timeout: EFFECT_MS })
-    .toMatchObject([{ ip: '127.5.0.1', tokens: 9, barred: false }])
+    .poll(async () => (await node.p2p.runtime.inspectAsync()).buckets.find(({ ip }) => ip === '127.5.0.1'), {
+      timeout: EFFECT_MS
+    })
+    .toMatchObject({ tokens: 9, barred: false })
   const again = await create({ target: node.addresses[0]!, from: '127.5.0.1' })
   expect(await again.enter()).toMatchObject({ admitted: true })
 })
@@ -164,11 +166,11 @@ test('thousands of messages, each on a stream of its own, a hundred streams at o
   await expectFull(node)
 })
 
-test('a connection that is made, used and closed two hundred times', async () => {
+test('a connection that is made, used and closed a hundred times', async () => {
   const create = startAttackers()
   const node = await startLocal()
   const peer = await create({ target: node.addresses[0]! })
-  for (let i = 0; i < 200; i++) expect(await peer.enter()).toMatchObject({ admitted: true })
+  for (let i = 0; i < 100; i++) expect(await peer.enter()).toMatchObject({ admitted: true })
   await expectFull(node)
 })
 

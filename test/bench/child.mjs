@@ -20,6 +20,16 @@ let slots
 let sender
 
 const methods = {
+  /** Loads a contender; why it cannot be measured here, if it cannot. */
+  tryLoad: async contender => {
+    try {
+      await loadContender(contender)
+      return undefined
+    } catch (err) {
+      return err.message.split('\n', 1)[0]
+    }
+  },
+
   /** Becomes the receiving process of a contender. */
   listen: async ({ contender, setup }) =>
     (await loadContender(contender)).listen(setup, message => tally.take(message)),

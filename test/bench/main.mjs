@@ -56,12 +56,13 @@ Measures acknowledged messages between two processes of this machine, this modul
 
 Tables go to stdout, everything that was measured to test/bench/results.`
 
-const options = readOptions()
-if (options.help) console.log(HELP)
+const options = optionsOrUndefined()
+if (options === undefined) process.exitCode = 2
+else if (options.help) console.log(HELP)
 else process.exitCode = await run(options)
 
 async function run({ preset, only, cells, rounds, ms, long, publish }) {
-  const contenders = CONTENDERS.filter(name => only.includes(name))
+  const contenders = await loadable(CONTENDERS.filter(name => only.includes(name)))
   const sections = SECTIONS.filter(name => only.includes(name))
   const environment = report.environment()
   const results = { environment, rounds, ms, cells: [] }
@@ -111,6 +112,19 @@ async function run({ preset, only, cells, rounds, ms, long, publish }) {
   return results.cells.some(cell => cell.results.some(({ failure }) => failure !== undefined)) ? 1 : 0
 }
 
+/** Those contenders that load on this machine: one may lack a binary for it. The others are named. */
+async function loadable(names) {
+  return withChildren(1, async child => {
+    const found = []
+    for (const name of names) {
+      const reason = await child.call('tryLoad', name)
+      if (reason === undefined) found.push(name)
+      else console.log(`skipped ${name}: ${reason}`)
+    }
+    return found
+  })
+}
+
 async function measureAead(rounds) {
   return withChildren(1, async child => {
     const measured = []
@@ -120,6 +134,15 @@ async function measureAead(rounds) {
       open: summary(measured.map(({ open }) => open))
     }
   })
+}
+
+function optionsOrUndefined() {
+  try {
+    return readOptions()
+  } catch (err) {
+    console.error(`${err.message}\n\n${HELP}`)
+    return undefined
+  }
 }
 
 function readOptions() {

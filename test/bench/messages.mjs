@@ -6,8 +6,6 @@ import { Histogram, summary } from './statistics.mjs'
 /** Before anything is measured every byte of so many messages, and at most of so much, is checked. */
 const PROOF_MESSAGES = 200
 const PROOF_BYTES = 16 * 1024 * 1024
-/** Then it runs unmeasured for so long, in milliseconds: compilers and windows settle. */
-const WARM_UP_MS = 400
 /** A measurement may take so much longer than planned, in milliseconds, for the acks still to come. */
 const GRACE_MS = 30_000
 
@@ -25,7 +23,7 @@ export async function measureCell({ contenders, size, flight, rounds, ms, tls, p
     await Promise.all(pairs.map(async pair => pair.start({ size, flight, tls })))
     for (const pair of pairs) {
       progress(`${pair.contender}, proof`)
-      await pair.prove()
+      await pair.prove(ms)
     }
     for (let round = 0; round < rounds; round++) {
       for (let turn = 0; turn < pairs.length; turn++) {
@@ -71,12 +69,12 @@ class Pair {
     })
   }
 
-  /** Proves the way on whole contents, and warms it up. */
-  async prove() {
+  /** Proves the way on whole contents, then warms it up: compilers and windows settle in an unmeasured round. */
+  async prove(ms) {
     const bounded = Math.min(PROOF_MESSAGES, Math.ceil(PROOF_BYTES / this.#size))
     await this.#attempt(async () => {
       await this.#send({ messages: Math.max(bounded, 2), full: true })
-      await this.#send({ ms: WARM_UP_MS })
+      await this.#send({ ms })
     })
   }
 

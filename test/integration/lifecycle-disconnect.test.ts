@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { connectLocal, startLocal } from '../support/local-node.ts'
+import { connectLocal, startLocal, stopLocal } from '../support/local-node.ts'
 import type { LocalNode } from '../support/local-node.ts'
 import { connect, startNode } from '../support/node-process.ts'
 import type { NodeProcess } from '../support/node-process.ts'
@@ -45,8 +45,8 @@ describe('DisconnectFrom', () => {
   })
 
   test.for([
-    ['DisconnectFrom everybody', ({ p2p }: LocalNode) => void p2p.sender.disconnectFrom()],
-    ['stop', ({ p2p }: LocalNode) => p2p.stop()]
+    ['DisconnectFrom everybody', ({ p2p }: LocalNode): unknown => p2p.sender.disconnectFrom()],
+    ['stop', ({ p2p }: LocalNode): unknown => p2p.stop()]
   ] as const)('%s ends the runtime: every message is settled, every peer told', async ([, end]) => {
     const [alice, bob, carol] = await Promise.all([startLocal(), startLocal(), startLocal()])
     await Promise.all([connectLocal(alice, bob), connectLocal(carol, alice)])
@@ -78,6 +78,22 @@ describe('DisconnectFrom', () => {
   })
 })
 
+test('a node stops at once although a peer hangs, with messages to it in flight', async () => {
+  const [alice, bob] = await Promise.all([startLocal(), startNode()])
+  alice.dial(bob)
+  await alice.event({ type: 'Connected', peerId: bob.peerId })
+  process.kill(bob.pid, 'SIGSTOP')
+  // More than the sockets between them can hold.
+  const ids = Array.from({ length: 2_000 }, () => alice.sendMsg(bob, Buffer.alloc(10_000)))
+  await alice.settled()
+  const begin = performance.now()
+  await stopLocal(alice)
+  expect(performance.now() - begin).toBeLessThan(10_000)
+  await alice.event({ type: 'Status', id: ids.at(-1), ok: false, reason: 'stopped' })
+  expect(alice.count({ type: 'Status', ok: false, reason: 'stopped' })).toBe(ids.length)
+  expect(alice.count({ type: 'Disconnected', reason: 'this node was stopped' })).toBe(1)
+})
+
 /** Sends to every peer and waits until each of the messages is answered and `expected` have come from others. */
 const chat = [
   ({ p2p, event }: Parameters<Parameters<NodeProcess['run']>[0]>[0], given: Chat): number => {
@@ -103,10 +119,11 @@ interface Chat {
   expected: number
 }
 
+const ids = (list: NodeProcess[]): string[] => list.map(({ peerId }) => peerId)
+
 test('five processes exchange messages as a star and as a mesh', async () => {
   const nodes = await Promise.all(Array.from({ length: 5 }, async () => startNode()))
   const [hub, ...spokes] = nodes
-  const ids = (list: NodeProcess[]): string[] => list.map(({ peerId }) => peerId)
   const MESSAGES = 500
 
   await Promise.all(spokes.map(async spoke => connect(spoke, hub!)))

@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
-import type { Stream, StreamMuxerFactory } from '@libp2p/interface'
+import type { StreamMuxerFactory } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { createLibp2p } from 'libp2p'
 import { onTestFinished } from 'vitest'
@@ -53,7 +53,7 @@ function muteYamux(): StreamMuxerFactory {
   const createStreamMuxer = factory.createStreamMuxer.bind(factory)
   factory.createStreamMuxer = connection => {
     const muxer = createStreamMuxer(connection)
-    return Object.assign(muxer, { onRemoteStream: (_: Stream) => {} })
+    return Object.assign(muxer, { onRemoteStream: () => {} })
   }
   return factory
 }

@@ -2,6 +2,7 @@
 import { prefixed, readLine, varint } from './wire/lines.mjs'
 import { handshakeAttacks, cutThird } from './attacks-on-handshakes.mjs'
 import { peerAttacks } from './attacks-by-peers.mjs'
+import { floods } from './floods.mjs'
 import { readIdentity } from './wire/identity.mjs'
 import { accept, COMMS, connect, lines, MULTISTREAM, Wire } from './wire/session.mjs'
 import { Flag, Type } from './wire/yamux.mjs'
@@ -90,6 +91,7 @@ const methods = {
     const attack = handshakeAttacks[name] ?? peerAttacks[name]
     return attack(attackers.get(actor))
   },
+  flood: async ({ actor, name, bytes, ...options }) => floods[name](attackers.get(actor), bytes, options),
   cutThird: async ({ actor, count }) => cutThird(attackers.get(actor), count),
   /** A connection that is open while others offend: its handshake is under way. */
   linger: async ({ actor }) => {

@@ -44,6 +44,7 @@ export async function connect(_, address) {
     }
   }
   return {
-    drive: async load => Promise.all(Array.from({ length: load.flight }, async (__, slot) => lane(load, slot)))
+    drive: async load =>
+      Promise.all(Array.from({ length: load.flight }, async (__, slot) => lane(load, slot)))
   }
 }

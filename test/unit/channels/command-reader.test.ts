@@ -109,14 +109,14 @@ describe('command reader', () => {
     const sizes = Array.from({ length: 40 }, (_, i) => 90_000 + i)
     for (const [i, size] of sizes.entries()) bench.sender.sendMsg('peer-a', pattern(size, i))
     let number = 0
-    let more = 40
+    let rounds = 0
     const handler = {
       peer: () => {},
       command: () => {},
       send: (_: number, frames: Uint8Array) => {
         // As the application's thread may at this very moment: the pool of segments is turned over several times.
-        for (let i = 0; i < 30 && more > 0; i++) bench.sender.sendMsg('peer-a', new Uint8Array(300_000))
-        more--
+        if (rounds++ < 40)
+          for (let i = 0; i < 30; i++) bench.sender.sendMsg('peer-a', new Uint8Array(300_000))
         for (const payload of payloads(frames.slice())) {
           if (number < sizes.length && Buffer.compare(payload, pattern(sizes[number]!, number)) !== 0) {
             throw new Error(`message ${number} was overwritten`)

@@ -87,6 +87,24 @@ describe('dropped counters', () => {
       if (event?.peerId !== `peer-${i}` || event.bytes !== i)
         throw new Error(`peer ${i}: ${JSON.stringify(event)}`)
     }
+    expect(source.length).toBe(0)
+  })
+
+  it('never count for the peer who has a slot now what belongs to the one who had it before', () => {
+    const { writer, source } = droppedPair()
+    writer.add('peer-old', { messages: 1, bytes: 1 })
+    expect(source.take()?.peerId).toBe('peer-old')
+    for (let i = 0; i < SLOTS; i++) writer.add(`peer-${i}`, { messages: 1, bytes: 1 })
+    writer.add('peer-old', { messages: 100, bytes: 100 })
+    for (let i = 0; i < SLOTS; i++) {
+      const event = source.take()
+      if (event?.peerId !== `peer-${i}` || event.messages !== 1) throw new Error(JSON.stringify(event))
+    }
+    writer.add('peer-0', { messages: 1, bytes: 1 })
+    expect([source.take(), source.take()]).toEqual([
+      { type: 'Dropped', peerId: 'peer-old', messages: 100, bytes: 100 },
+      { type: 'Dropped', peerId: 'peer-0', messages: 1, bytes: 1 }
+    ])
   })
 
   it('of peers that find no slot wait for one, and are complete then', () => {
@@ -105,6 +123,11 @@ describe('dropped counters', () => {
       { type: 'Dropped', peerId: `peer-${SLOTS}`, messages: 2, bytes: 2 },
       { type: 'Dropped', peerId: `peer-${SLOTS + 1}`, messages: 2, bytes: 2 },
       { type: 'Dropped', peerId: `peer-${SLOTS + 2}`, messages: 2, bytes: 2 },
+      { type: 'Dropped', peerId: 'peer-new', messages: 1, bytes: 1 },
+      undefined
+    ])
+    writer.add('peer-new', { messages: 1, bytes: 1 })
+    expect([source.take(), source.take()]).toEqual([
       { type: 'Dropped', peerId: 'peer-new', messages: 1, bytes: 1 },
       undefined
     ])

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { ReceiverChannel, RuntimeState, Word } from '../../../src/channels/index.ts'
 import type { ControlBlock } from '../../../src/channels/index.ts'
@@ -111,6 +112,29 @@ describe('receiver', () => {
       // The signal is bumped after the channel was found empty: a wait for the old value must not begin.
       scene.onCheck = () => void scene.publish(7)
       expect(scene.channel.recv()).toBe(7)
+    })
+
+    it('takes what comes in the middle of its look', () => {
+      const control = running()
+      const found: Array<number | undefined> = [undefined, 7]
+      const channel = new ReceiverChannel<number>({
+        control,
+        source: {
+          take: () => {
+            Atomics.add(control, Word.receiverSignal, 1)
+            return found.shift()
+          },
+          length: 0
+        },
+        signal: Word.receiverSignal,
+        armed: Word.receiverArmed,
+        assertAlive: () => {},
+        waiting: () => {}
+      })
+      const begin = performance.now()
+      expect(channel.recv()).toBe(7)
+      // A wait that has missed its signal looks again after a second.
+      expect(performance.now() - begin).toBeLessThan(900)
     })
 
     it('notices an end between its look and its wait', () => {
@@ -277,11 +301,24 @@ describe('receiver', () => {
       expect(scene.channel.length).toBe(1)
     })
 
+    it.each([null, 5, 'soon', { signal: null }, { signal: 'soon' }, { signal: {} }])(
+      'refuses %o as options',
+      async options => {
+        const scene = new Scene()
+        scene.buffer.push(1)
+        const failed = scene.channel.recvAsync(options as unknown as { signal: AbortSignal })
+        await expect(failed).rejects.toMatchObject({ name: 'P2pError', code: 'ERR_INVALID_OPTION' })
+        expect(scene.channel.length).toBe(1)
+        expect(scene.awaited).toBe(0)
+      }
+    )
+
     it('lets go of the signal when it has an event', async () => {
       const scene = new Scene()
       const abort = new AbortController()
       const event = scene.channel.recvAsync({ signal: abort.signal })
       scene.publish(1)
+      expect(getEventListeners(abort.signal, 'abort')).toEqual([])
       abort.abort()
       expect(await event).toBe(1)
       expect(scene.awaited).toBe(0)

@@ -27,6 +27,8 @@ class Scene {
   roomMessages = Infinity
   roomBytes = Infinity
   listening = true
+  heldBytes = 0
+  roomHeldBytes = Infinity
   deliveries = 0
 
   constructor(stream: TestStream = new TestStream()) {
@@ -37,6 +39,11 @@ class Scene {
       limits,
       clock: this.clock,
       listening: () => this.listening,
+      hold: bytes => {
+        if (this.heldBytes + bytes > this.roomHeldBytes) return false
+        this.heldBytes += bytes
+        return true
+      },
       deliver: run => {
         this.deliveries++
         if (run.count > this.roomMessages || run.payloadBytes > this.roomBytes) return false
@@ -127,6 +134,23 @@ describe('inbox', () => {
       expect(scene.statuses).toEqual([0, 0, 1, 1, 1])
       expect(scene.dropped).toEqual([{ messages: 3, bytes: 12 }])
       expect(scene.malformed).toEqual([])
+    })
+
+    it('refuses a message that finds no room while it is incomplete, and gives the room back', () => {
+      const scene = new Scene()
+      scene.roomHeldBytes = 500
+      const bytes = concat(frames(1_000, 300, 10))
+      for (let at = 0; at < bytes.length; at += 100) {
+        scene.stream.receive(bytes.slice(at, at + 100))
+        expect(scene.heldBytes).toBeLessThanOrEqual(500)
+      }
+      expect(scene.statuses).toEqual([1, 0, 0])
+      expect(scene.numbers).toEqual([1, 2])
+      expect(scene.dropped).toEqual([{ messages: 1, bytes: 1_000 }])
+      scene.stream.receive(bytes.slice(0, 400))
+      expect(scene.heldBytes).toBeGreaterThan(0)
+      scene.stream.abort(new Error('gone'))
+      expect(scene.heldBytes).toBe(0)
     })
 
     it('still takes what fits behind what does not, in order', () => {
@@ -426,15 +450,18 @@ describe('inbox', () => {
       scene.stream.room = 2
       scene.stream.receive(some(2))
       scene.stream.receive(some(3))
+      expect(scene.stream.flowing).toBe(false)
       scene.stream.grant(2)
       await turn()
       expect(scene.stream.readStatus).toBe('paused')
+      expect(scene.stream.flowing).toBe(false)
       expect(scene.taken).toHaveLength(5)
       scene.stream.receive(some(4))
       expect(scene.taken).toHaveLength(5)
       scene.stream.grant(100)
       await turn()
       expect(scene.statuses).toEqual(repeat(0, 9))
+      expect(scene.stream.flowing).toBe(true)
     })
 
     it('gets no more read for room that does not take all acks: they must not pile up here', async () => {
@@ -456,6 +483,8 @@ describe('inbox', () => {
       scene.stream.receive(some(2))
       expect(scene.stream.readStatus).toBe('paused')
       scene.stream.receive(some(2))
+      await turn()
+      expect(scene.taken).toHaveLength(2)
       scene.stream.decongest()
       await turn()
       expect(scene.stream.readStatus).toBe('readable')

@@ -1,7 +1,18 @@
 import { describe, expect, it } from 'vitest'
 import { Outbox } from '../../../src/protocol/index.ts'
 import type { Outcome, OutboxLimits } from '../../../src/protocol/index.ts'
-import { acks, concat, FakeClock, frame, message, numberOf, payloads, TestStream, turn } from './support.ts'
+import {
+  acks,
+  concat,
+  deferred,
+  FakeClock,
+  frame,
+  message,
+  numberOf,
+  payloads,
+  TestStream,
+  turn
+} from './support.ts'
 
 const limits: OutboxLimits = { ackTimeoutMs: 1_000, msPerByte: 0, windowMessages: 100, windowBytes: 100_000 }
 
@@ -466,11 +477,11 @@ describe('outbox', () => {
     it('happens once, however much is sent meanwhile', async () => {
       const scene = new Scene()
       const stream = new TestStream()
-      let resolve = (_: TestStream): void => {}
-      scene.openings.push(new Promise(r => (resolve = r)))
+      const opening = deferred<TestStream>()
+      scene.openings.push(opening.promise)
       for (let i = 0; i < 5; i++) await scene.sendSome(2)
       expect(scene.opened).toBe(1)
-      resolve(stream)
+      opening.resolve(stream)
       await turn()
       expect(numbersOn(stream)).toEqual(upTo(10))
     })
@@ -501,13 +512,13 @@ describe('outbox', () => {
 
     it('from before a disconnect says nothing about messages since', async () => {
       const scene = new Scene()
-      let reject = (_: Error): void => {}
-      scene.openings.push(new Promise((_, r) => (reject = r)))
+      const opening = deferred<TestStream>()
+      scene.openings.push(opening.promise)
       await scene.sendSome(1)
       scene.outbox.disconnect()
       expect(scene.outcomes).toEqual(['not-connected'])
       await scene.sendSome(1)
-      reject(new Error('the old connection ended'))
+      opening.reject(new Error('the old connection ended'))
       await turn()
       expect(numbersOn(scene.stream)).toEqual([1])
       scene.stream.receive(acks(0))
@@ -517,11 +528,11 @@ describe('outbox', () => {
     it('from before a disconnect that succeeds after all is given up', async () => {
       const scene = new Scene()
       const old = new TestStream()
-      let resolve = (_: TestStream): void => {}
-      scene.openings.push(new Promise(r => (resolve = r)))
+      const opening = deferred<TestStream>()
+      scene.openings.push(opening.promise)
       await scene.sendSome(1)
       scene.outbox.disconnect()
-      resolve(old)
+      opening.resolve(old)
       await turn()
       expect(old.wasReset).toBe(true)
       expect(scene.outbox.stream).toBeUndefined()
@@ -532,13 +543,13 @@ describe('outbox', () => {
     it('uses the stream for what waits, and gives up the one that is being opened', async () => {
       const scene = new Scene()
       const late = new TestStream()
-      let resolve = (_: TestStream): void => {}
-      scene.openings.push(new Promise(r => (resolve = r)))
+      const opening = deferred<TestStream>()
+      scene.openings.push(opening.promise)
       await scene.sendSome(2)
       const stream = new TestStream()
       scene.outbox.attach(stream)
       expect(numbersOn(stream)).toEqual([0, 1])
-      resolve(late)
+      opening.resolve(late)
       await turn()
       expect(late.wasReset).toBe(true)
       expect(scene.outbox.stream).toBe(stream)
@@ -662,6 +673,20 @@ describe('outbox', () => {
       expect(scene.outcomes).toEqual([undefined, undefined, undefined])
       scene.clock.advance(1)
       expect(scene.outcomes.at(-1)).toBe('ack-timeout')
+    })
+
+    it('runs from the writing of a message that was written after the last answer', async () => {
+      const scene = await open({}, 1)
+      scene.clock.advance(100)
+      await scene.sendSome(1)
+      scene.clock.advance(100)
+      scene.stream.receive(acks(0, 0))
+      scene.clock.advance(500)
+      await scene.sendSome(1)
+      scene.clock.advance(999)
+      expect(scene.outcomes).toEqual([undefined, undefined])
+      scene.clock.advance(1)
+      expect(scene.outcomes).toEqual([undefined, undefined, 'ack-timeout'])
     })
 
     it('runs for each message from its own writing', async () => {

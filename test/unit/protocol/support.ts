@@ -62,6 +62,8 @@ export class TestStream extends AbstractStream {
   congested = false
   /** What has left this side. */
   readonly left: Uint8Array[] = []
+  /** The far end is being given more window for what it sends. */
+  flowing = true
   /** This side has reset the stream. */
   wasReset = false
   /** This side has closed for writing. */
@@ -93,8 +95,14 @@ export class TestStream extends AbstractStream {
   }
 
   override async sendCloseRead(): Promise<void> {}
-  override sendPause(): void {}
-  override sendResume(): void {}
+
+  override sendPause(): void {
+    this.flowing = false
+  }
+
+  override sendResume(): void {
+    this.flowing = true
+  }
 
   /** The far end takes `bytes` more. Like yamux, this tells a drain only if something waits. */
   grant(bytes: number): void {
@@ -128,6 +136,19 @@ export class TestStream extends AbstractStream {
 /** Lets everything that is due in this turn of the event loop happen. */
 export async function turn(): Promise<void> {
   await new Promise(resolve => setImmediate(resolve))
+}
+
+/** A promise that the test settles. */
+export interface Deferred<T> {
+  promise: Promise<T>
+  resolve: (value: T) => void
+  reject: (err: Error) => void
+}
+
+export function deferred<T>(): Deferred<T> {
+  const parts: Partial<Deferred<T>> = {}
+  parts.promise = new Promise<T>((resolve, reject) => Object.assign(parts, { resolve, reject }))
+  return parts as Deferred<T>
 }
 
 export function concat(parts: Iterable<Uint8Array>): Uint8Array {

@@ -3,7 +3,7 @@ import { accept, COMMS, lines, MULTISTREAM, NOISE, propose, YAMUX } from './line
 import { Handshake, record } from './noise.mjs'
 import { payload } from './identity.mjs'
 import { Wire } from './socket.mjs'
-import { Flag, frame, FrameReader, Type } from './yamux.mjs'
+import { Flag, frame, FrameReader, Type, WINDOW } from './yamux.mjs'
 
 /** Longest plaintext of a record. */
 const RECORD_BYTES = 65_519
@@ -150,7 +150,7 @@ export class Session {
       this.streams.set(id, stream)
       this.onStream(stream)
     }
-    stream?.take(type, flags, body)
+    stream?.take(type, flags, body, length)
     if (stream !== undefined && body.length > 0 && this.grantWindow) {
       void this.frame({ type: Type.windowUpdate, stream: id, length: body.length })
     }
@@ -169,9 +169,17 @@ export class SessionStream {
     this.acks = []
     this.waiting = []
     this.closed = new Promise(resolve => (this.markClosed = resolve))
+    /** What the node takes before it grants more; only `window` heeds it. */
+    this.credit = WINDOW
   }
 
-  take(type, flags, body) {
+  /** Waits until the node takes so many bytes more. */
+  async window(bytes) {
+    while (this.credit < bytes && !this.finished) await new Promise(resolve => this.waiting.push(resolve))
+  }
+
+  take(type, flags, body, length) {
+    if (type === Type.windowUpdate) this.credit += length
     if (type === Type.data) this.held = Buffer.concat([this.held, body])
     if ((flags & Flag.rst) > 0) this.reset = true
     if ((flags & (Flag.fin | Flag.rst)) > 0) this.close()
@@ -199,6 +207,7 @@ export class SessionStream {
   }
 
   async send(body, flags = 0) {
+    this.credit -= body.length
     return this.session.frame({ type: Type.data, flags, stream: this.id, body })
   }
 

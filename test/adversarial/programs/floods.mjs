@@ -1,0 +1,154 @@
+// Attacks on CPU and memory: each writes as fast as it can until the node ends the connection, or `bytes` are written.
+import {
+  lines,
+  MULTISTREAM,
+  negotiateNoise,
+  payload,
+  record,
+  Session,
+  untilThird,
+  COMMS
+} from './wire/session.mjs'
+import { readLine, varint } from './wire/lines.mjs'
+import { Flag, frame, Type } from './wire/yamux.mjs'
+
+const CHUNK_BYTES = 65_536
+const MIB = 2 ** 20
+
+/** Writes `chunk` until the connection ends or so many bytes are out. */
+async function pour(wire, chunk, bytes) {
+  for (let left = bytes; left > 0 && wire.open; left -= chunk.length) await wire.send(chunk)
+}
+
+/** Batches of frames, sealed one after the other. */
+async function pourFrames(session, make, bytes) {
+  for (let left = bytes; left > 0 && session.open;) {
+    const batch = Buffer.concat(Array.from({ length: 1_000 }, make))
+    left -= batch.length
+    await session.send(batch)
+  }
+}
+
+async function end(wire) {
+  wire.reset()
+  await wire.closed
+}
+
+export const floods = {
+  'ff before anything': async (peer, bytes) => {
+    const wire = await peer.wire()
+    await pour(wire, Buffer.alloc(CHUNK_BYTES, 0xff), bytes)
+    await end(wire)
+  },
+  'ff after the first line': async (peer, bytes) => {
+    const wire = await peer.wire()
+    await wire.send(lines(MULTISTREAM))
+    await readLine(wire)
+    await pour(wire, Buffer.alloc(CHUNK_BYTES, 0xff), bytes)
+    await end(wire)
+  },
+  'a record of the handshake that never ends': async (peer, bytes) => {
+    const wire = await peer.wire()
+    await negotiateNoise(wire)
+    await pour(wire, Buffer.alloc(CHUNK_BYTES, 0xff), bytes)
+    await end(wire)
+  },
+  'ff instead of the name of a muxer': async (peer, bytes) => {
+    const wire = await peer.wire()
+    await negotiateNoise(wire)
+    const handshake = await untilThird(wire)
+    const { publicKey } = handshake.staticKey
+    await wire.send(record(handshake.writeThird(payload(peer.identity, publicKey, { muxers: [] }))))
+    const session = new Session(wire, handshake.split(), 1)
+    const chunk = Buffer.alloc(CHUNK_BYTES, 0xff)
+    for (let left = bytes; left > 0 && wire.open; left -= CHUNK_BYTES) await session.send(chunk)
+    await end(wire)
+  },
+  'ff instead of the name of a protocol': async (peer, bytes) => {
+    const session = await peer.session()
+    const stream = await session.stream()
+    for (let left = bytes; left > 0 && session.open; left -= CHUNK_BYTES) {
+      await stream.send(Buffer.alloc(CHUNK_BYTES, 0xff))
+    }
+    await end(session.wire)
+  },
+  'endless lengths of messages': async (peer, bytes) => {
+    const session = await peer.session()
+    for (let left = bytes; left > 0 && session.open; left -= CHUNK_BYTES) {
+      const stream = await session.messages()
+      await stream.send(Buffer.alloc(CHUNK_BYTES, 0xff))
+      await stream.closed
+    }
+    await end(session.wire)
+  },
+  'a muxer frame of 300 MiB': async (peer, bytes) => {
+    const session = await peer.session()
+    await session.send(frame({ type: Type.data, stream: 1, length: 300 * MIB }))
+    const chunk = Buffer.alloc(CHUNK_BYTES)
+    for (let left = bytes; left > 0 && session.open; left -= CHUNK_BYTES) await session.send(chunk)
+    await end(session.wire)
+  },
+  'pings whose answers are not read': async (peer, bytes) => {
+    const session = await peer.session()
+    session.wire.socket.pause()
+    await pourFrames(session, () => frame({ type: Type.ping, flags: Flag.syn, length: 7 }), bytes)
+    await end(session.wire)
+  },
+  'streams whose refusals are not read': async (peer, bytes) => {
+    const session = await peer.session()
+    session.wire.socket.pause()
+    const open = () => {
+      const stream = session.nextStream
+      session.nextStream += 2
+      return frame({ type: Type.windowUpdate, flags: Flag.syn, stream })
+    }
+    await pourFrames(session, open, bytes)
+    await end(session.wire)
+  },
+  /** Whole windows of many streams, of messages that lack their last byte. */
+  'messages without their last byte': async (peer, bytes, { maxMessageBytes }) => {
+    const session = await peer.session()
+    const streams = Math.min(240, Math.ceil(bytes / maxMessageBytes))
+    const opened = await Promise.all(Array.from({ length: streams }, async () => session.messages()))
+    const fill = async stream => {
+      await stream.send(varint(maxMessageBytes))
+      for (let left = maxMessageBytes - 1; left > 0 && !stream.finished; left -= CHUNK_BYTES) {
+        await stream.window(Math.min(left, CHUNK_BYTES))
+        await stream.send(Buffer.alloc(Math.min(left, CHUNK_BYTES)))
+      }
+    }
+    await Promise.all(opened.map(fill))
+    return session.open
+  },
+  /** Data for streams whose negotiation waits, because the node cannot get rid of its answer. */
+  'data behind negotiations that are stuck': async (peer, bytes) => {
+    const session = await peer.session()
+    session.wire.socket.pause()
+    const open = async () => {
+      const stream = session.nextStream
+      session.nextStream += 2
+      const syn = frame({ type: Type.windowUpdate, flags: Flag.syn, stream })
+      await session.send(
+        Buffer.concat([syn, frame({ type: Type.data, stream, body: lines(MULTISTREAM, COMMS) })])
+      )
+      return stream
+    }
+    // The way back is filled with acks of empty messages, as many as the windows of these streams take.
+    for (let i = 0; i < 40; i++) {
+      const stream = await open()
+      for (let k = 0; k < 3; k++) {
+        await session.frame({ type: Type.data, stream, body: Buffer.alloc(50_000) })
+      }
+    }
+    const streams = []
+    for (let i = 0; i < 200; i++) streams.push(await open())
+    const body = Buffer.alloc(CHUNK_BYTES, 0x70)
+    for (let left = bytes; left > 0 && session.open;) {
+      for (const stream of streams) {
+        left -= CHUNK_BYTES
+        await session.frame({ type: Type.data, stream, body })
+      }
+    }
+    await end(session.wire)
+  }
+}

@@ -1,0 +1,108 @@
+import { generatePrivateKey, P2p } from 'bitvmx-p2p'
+import { expect, onTestFinished, test } from 'vitest'
+import { bareAddress, startLocal } from '../support/local-node.ts'
+import { connect, startNode } from '../support/node-process.ts'
+
+test('inspect() tells of an idle node that there is nothing', async () => {
+  const { p2p } = await startLocal()
+  const nothing = { peers: [], buckets: [], receiver: { messages: 0, bytes: 0, dropped: 0 } }
+  expect(p2p.runtime.inspect()).toEqual(nothing)
+  expect(await p2p.runtime.inspectAsync()).toEqual(nothing)
+})
+
+test('inspect() counts what went over the wire, what is unread and what was dropped', async () => {
+  const [alice, bob] = await Promise.all([startNode(), startNode({ limits: { receiverMessages: 11 } })])
+  await connect(alice, bob)
+  for (let i = 0; i < 10; i++) await alice.sendMsg(bob, Buffer.alloc(100))
+  await alice.sendMsg(bob, Buffer.alloc(1_000))
+  // One more than Bob's receiver channel has room for, while he reads nothing.
+  const refused = await alice.sendMsg(bob, Buffer.alloc(7))
+  await alice.event({ type: 'Status', id: refused, ok: false, reason: 'refused-full' })
+  for (let i = 0; i < 3; i++) await bob.sendMsg(alice, Buffer.alloc(0))
+  // Asks without reading: what is unread stays unread.
+  const there = await bob.run(({ p2p }) => {
+    while (p2p.runtime.inspect().peers[0]!.unacknowledged > 0);
+    return p2p.runtime.inspect()
+  })
+
+  // A message's length takes one byte on the wire below 128 bytes, two above.
+  const toBob = { messages: 11, bytes: 10 * 101 + 1_002 }
+  const toAlice = { messages: 3, bytes: 3 }
+  expect(there).toEqual({
+    peers: [
+      {
+        peerId: alice.peerId,
+        address: expect.stringMatching(/^\/ip4\/127\.0\.0\.1\/tcp\/\d+$/) as string,
+        direction: 'inbound',
+        sent: toAlice.messages,
+        bytesSent: toAlice.bytes,
+        received: toBob.messages,
+        bytesReceived: toBob.bytes,
+        unacknowledged: 0
+      }
+    ],
+    buckets: [],
+    receiver: { messages: 11, bytes: 2_000, dropped: 1 }
+  })
+  expect(await alice.run(({ p2p }) => p2p.runtime.inspectAsync())).toEqual({
+    peers: [
+      {
+        peerId: bob.peerId,
+        address: bareAddress(bob),
+        direction: 'outbound',
+        sent: toBob.messages + 1,
+        bytesSent: toBob.bytes + 8,
+        received: toAlice.messages,
+        bytesReceived: toAlice.bytes,
+        unacknowledged: 0
+      }
+    ],
+    buckets: [],
+    receiver: { messages: expect.any(Number) as number, bytes: 0, dropped: 0 }
+  })
+})
+
+test('inspect() counts what a peer has not answered', async () => {
+  const [alice, bob] = await Promise.all([startLocal(), startNode()])
+  alice.dial(bob)
+  await alice.event({ type: 'Connected', peerId: bob.peerId })
+  process.kill(bob.pid, 'SIGSTOP')
+  const ids = Array.from({ length: 5 }, () => alice.sendMsg(bob, Buffer.alloc(10)))
+  expect(alice.p2p.runtime.inspect().peers).toMatchObject([{ sent: 5, unacknowledged: 5 }])
+  process.kill(bob.pid, 'SIGCONT')
+  await alice.event({ type: 'Status', id: ids.at(-1), ok: true })
+  expect(alice.p2p.runtime.inspect().peers).toMatchObject([{ sent: 5, unacknowledged: 0 }])
+})
+
+test('inspect() shows the buckets that are not full, and what was charged', async () => {
+  const allowList = [{ peerId: (await startLocal()).peerId }]
+  const rateLimit = { capacity: 3, refillPerSecond: 0, costs: { 'unknown-peer': 1.5 } }
+  const [alice, stranger] = await Promise.all([startLocal({ allowList, rateLimit }), startLocal()])
+  const before = Date.now()
+  const dial = stranger.dial(alice)
+  await stranger.event({ type: 'Error', id: dial })
+  expect((await alice.p2p.runtime.inspectAsync()).buckets).toEqual([
+    {
+      ip: '127.0.0.1',
+      tokens: 1.5,
+      barred: false,
+      debits: [
+        {
+          cause: 'unknown-peer',
+          cost: 1.5,
+          evidence: `${stranger.peerId} is not on the allow list`,
+          time: expect.toSatisfy((time: number) => time >= before && time <= Date.now()) as number
+        }
+      ]
+    }
+  ])
+})
+
+test('inspect() says ERR_CLOSED from the moment the node is told to stop', async () => {
+  const p2p = P2p.start('127.0.0.1:0', await generatePrivateKey())
+  onTestFinished(async () => p2p.runtime.closed)
+  p2p.stop()
+  const closed = expect.objectContaining({ code: 'ERR_CLOSED' }) as Error
+  expect(() => p2p.runtime.inspect()).toThrow(closed)
+  await expect(p2p.runtime.inspectAsync()).rejects.toThrow(closed)
+})
