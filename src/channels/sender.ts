@@ -67,7 +67,7 @@ class SenderChannel implements Sender {
   }
 
   send(command: Command): number {
-    const type: unknown = command?.type
+    const given: unknown = command
     switch (command?.type) {
       case 'Dial':
         return this.dial(command.peerId, command.address)
@@ -78,7 +78,8 @@ class SenderChannel implements Sender {
       default:
         throw new P2pError(
           'ERR_INVALID_OPTION',
-          `not a command: type is ${shown(type)}, wanted 'Dial', 'SendMsg' or 'DisconnectFrom'`
+          `not a command: ${isObject(given) ? `type is ${shown(given['type'])}` : shown(given)}, ` +
+            `wanted an object whose type is 'Dial', 'SendMsg' or 'DisconnectFrom'`
         )
     }
   }
@@ -103,7 +104,6 @@ class SenderChannel implements Sender {
   sendMsg(peerId: string, data: Uint8Array): number {
     this.#assertOpen()
     const { books, queue, limits } = this.#init
-    const book = books.find(peerId) ?? this.#openBook(peerId)
     if (!(data instanceof Uint8Array)) {
       throw new P2pError('ERR_INVALID_OPTION', `data is ${shown(data)}, wanted a Uint8Array`)
     }
@@ -114,6 +114,7 @@ class SenderChannel implements Sender {
         `the message has ${size} bytes, limits.maxMessageBytes is ${limits.messageBytes}`
       )
     }
+    const book = books.find(peerId) ?? this.#openBook(peerId)
     if (book.count >= limits.messages || book.bytes + size > limits.bytes) throw senderFull(book, limits)
 
     queue.reserve(prefixBytes(size) + size)
@@ -191,4 +192,8 @@ function senderFull(book: Book, limits: BookLimits): P2pError {
     `${book.count} messages (${book.bytes} bytes) to ${book.peerId} are handed over and their Status not yet read; ` +
       `limits.senderMessages is ${limits.messages}, limits.senderBytes ${limits.bytes}: read the receiver channel`
   )
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
 }

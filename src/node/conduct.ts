@@ -1,10 +1,11 @@
 import type { Clock } from '../clock.ts'
 import { Allowance } from '../rate-limiter/index.ts'
 
+/** Pings that a peer may send on one connection: at once, and per second. An honest one sends one in ten seconds. */
+const PINGS = { capacity: 256, refillPerSecond: 16 }
 /**
- * Frames without content that a peer may send on one connection: at once, and per second. An honest one sends a ping
- * in ten seconds or more. What he has under way for a stream that this side resets counts as well: a window of small
- * frames.
+ * Frames without content: at once, and per second. What a peer has under way for a stream that this side resets counts
+ * as well: a window of small frames.
  */
 const IDLE_FRAMES = { capacity: 16_384, refillPerSecond: 1_024 }
 /** Answers that may be owed at once: a window of acks, each in a frame of its own, and as much again. */
@@ -25,6 +26,7 @@ export class AbuseError extends Error {
 
 /** What a peer does on one connection that costs this side work and moves no message (docs/decisions/0009). */
 export class Conduct {
+  readonly #pings: Allowance
   readonly #frames: Allowance
   readonly #streams: Allowance
   /** Frames without content that answer frames of this side: one for each, and some peers send one for each. */
@@ -32,6 +34,7 @@ export class Conduct {
   #waitingBytes = 0
 
   constructor(clock: Clock) {
+    this.#pings = new Allowance({ ...PINGS, clock: clock.now })
     this.#frames = new Allowance({ ...IDLE_FRAMES, clock: clock.now })
     this.#streams = new Allowance({ ...IDLE_STREAMS, clock: clock.now })
   }
@@ -41,15 +44,15 @@ export class Conduct {
     if (this.#owed < MAX_OWED_FRAMES) this.#owed++
   }
 
-  /** The peer sent a window update, an empty frame, or one for no stream. @throws AbuseError at too many of them */
-  idleFrame(): void {
-    if (this.#owed > 0) this.#owed--
-    else this.unasked()
+  /** The peer sent a ping, which is answered. @throws AbuseError when there are too many */
+  ping(): void {
+    if (!this.#pings.take()) throw new AbuseError('a flood of pings')
   }
 
-  /** The peer sent a ping: this side writes an answer. @throws AbuseError at too many of them */
-  unasked(): void {
-    if (!this.#frames.take()) throw new AbuseError('a flood of muxer frames without content')
+  /** The peer sent a window update, an empty frame, or one for no stream. @throws AbuseError when there are too many */
+  idleFrame(): void {
+    if (this.#owed > 0) this.#owed--
+    else if (!this.#frames.take()) throw new AbuseError('a flood of muxer frames without content')
   }
 
   /** The peer opened a stream. @throws AbuseError when there were too many that carried nothing */

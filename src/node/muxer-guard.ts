@@ -124,7 +124,7 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
       return
     }
     const known = streamID > 0 && muxer.streams.some(stream => stream.streamId === streamID)
-    if (type === Type.ping) conduct.unasked()
+    if (type === Type.ping) conduct.ping()
     else if (isIdle(header, known)) conduct.idleFrame()
     if ((flag & Flag.syn) > 0 && streamID > 0 && !known && remoteStreams >= maxStreams) {
       throw new Error(`more than ${maxStreams} streams at once`)

@@ -57,6 +57,8 @@ export class Runtime implements CommandHandler {
   #node: Node | undefined
   #refusalTold = -Infinity
   #stopping = false
+  /** More commands wait for the next turn of the event loop. */
+  #draining = false
 
   constructor(init: RuntimeInit) {
     const { options, clock, events } = init
@@ -133,7 +135,14 @@ export class Runtime implements CommandHandler {
 
   /** Takes what is on the sender channel. */
   drainCommands(): void {
-    if (this.#init.commands.drain(this)) setImmediate(() => this.drainCommands())
+    // A turn's share has been taken, and the next turn's is arranged for: doorbells in between add nothing to it.
+    if (this.#draining) return
+    if (!this.#init.commands.drain(this)) return
+    this.#draining = true
+    setImmediate(() => {
+      this.#draining = false
+      this.drainCommands()
+    })
   }
 
   peer(subject: number, peerId: string): void {

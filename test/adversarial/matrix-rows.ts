@@ -192,7 +192,7 @@ export const ROWS: readonly Row[] = [
   malformed('ff as the answer to a negotiation', /negotiation/, { provoked: 'not-connected' }),
 
   // Legal one by one.
-  abuse('a flood of pings', /flood of muxer frames/),
+  abuse('a flood of pings', /flood of pings/),
   abuse('a flood of window updates', /flood of muxer frames/),
   abuse('a flood of empty frames', /flood of muxer frames/),
   abuse('a flood of data for no stream', /flood of muxer frames/),

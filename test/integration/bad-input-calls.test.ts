@@ -259,8 +259,8 @@ test('after the end every call says that the runtime has ended', async () => {
   }
   for (const [name, call] of Object.entries(calls)) {
     const error: unknown = await (async () => call())().catch((err: unknown) => err)
-    expect(error, `${name}`).toBeInstanceOf(P2pError)
-    expect(error, `${name}`).toMatchObject({
+    expect(error, `after the end: ${name}`).toBeInstanceOf(P2pError)
+    expect(error, `after the end: ${name}`).toMatchObject({
       code: 'ERR_CLOSED',
       message: expect.stringContaining('ended') as string
     })

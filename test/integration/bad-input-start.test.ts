@@ -198,8 +198,6 @@ describe.each([
     const cases: Case[] = [
       ...startCases(start),
       ['a name', 'ERR_INVALID_PEER_ID', withList([{ peerId: 'nobody' }]), "'nobody'", 'wanted'],
-      ['an IP', 'ERR_INVALID_ADDRESS', withList([{ peerId: other, ips: ['10.0.0'] }]), "'10.0.0'"],
-      ['a misspelt property', 'ERR_INVALID_OPTION', withList([{ peerId: other, ip: [] }]), "'ip'"],
       ['twice the same', 'ERR_INVALID_OPTION', withList([{ peerId: other }, { peerId: other }]), other],
       ...NOT_CLONEABLE.map(([name, value]): Case => [
         name,

@@ -1,14 +1,8 @@
-import { generatePrivateKey, P2p } from 'bitvmx-p2p'
+import { generatePrivateKey, P2p, peerIdFromPrivateKey } from 'bitvmx-p2p'
 import { expect, onTestFinished, test } from 'vitest'
 import { bareAddress, startLocal } from '../support/local-node.ts'
 import { connect, startNode } from '../support/node-process.ts'
-
-test('inspect() tells of an idle node that there is nothing', async () => {
-  const { p2p } = await startLocal()
-  const nothing = { peers: [], buckets: [], receiver: { messages: 0, bytes: 0, dropped: 0 } }
-  expect(p2p.runtime.inspect()).toEqual(nothing)
-  expect(await p2p.runtime.inspectAsync()).toEqual(nothing)
-})
+import { suspend } from '../support/proc.ts'
 
 test('inspect() counts what went over the wire, what is unread and what was dropped', async () => {
   const [alice, bob] = await Promise.all([startNode(), startNode({ limits: { receiverMessages: 11 } })])
@@ -62,11 +56,14 @@ test('inspect() counts what went over the wire, what is unread and what was drop
   })
 })
 
-test('inspect() counts what a peer has not answered', async () => {
+test('inspect() tells of nothing when there is nothing, and counts what a peer has not answered', async () => {
   const [alice, bob] = await Promise.all([startLocal(), startNode()])
+  const nothing = { peers: [], buckets: [], receiver: { messages: 0, bytes: 0, dropped: 0 } }
+  expect(alice.p2p.runtime.inspect()).toEqual(nothing)
+  expect(await alice.p2p.runtime.inspectAsync()).toEqual(nothing)
   alice.dial(bob)
   await alice.event({ type: 'Connected', peerId: bob.peerId })
-  process.kill(bob.pid, 'SIGSTOP')
+  await suspend(bob.pid)
   const ids = Array.from({ length: 5 }, () => alice.sendMsg(bob, Buffer.alloc(10)))
   expect(alice.p2p.runtime.inspect().peers).toMatchObject([{ sent: 5, unacknowledged: 5 }])
   process.kill(bob.pid, 'SIGCONT')
@@ -75,7 +72,7 @@ test('inspect() counts what a peer has not answered', async () => {
 })
 
 test('inspect() shows the buckets that are not full, and what was charged', async () => {
-  const allowList = [{ peerId: (await startLocal()).peerId }]
+  const allowList = [{ peerId: peerIdFromPrivateKey(await generatePrivateKey()) }]
   const rateLimit = { capacity: 3, refillPerSecond: 0, costs: { 'unknown-peer': 1.5 } }
   const [alice, stranger] = await Promise.all([startLocal({ allowList, rateLimit }), startLocal()])
   const before = Date.now()

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { bareAddress, startLocal } from '../support/local-node.ts'
 import type { LocalNode, Reachable } from '../support/local-node.ts'
 import { startNode } from '../support/node-process.ts'
+import { suspend } from '../support/proc.ts'
 
 type Status = Extract<P2pEvent, { type: 'Status' }>
 
@@ -70,7 +71,7 @@ test.for([
     await old.event({ type: 'Status', ok: true })
 
     // The kernel goes on acknowledging for a stopped process: nothing tells this side that nobody is there.
-    process.kill(old.pid, 'SIGSTOP')
+    await suspend(old.pid)
     const lost = alice.sendMsg(old, Buffer.from('nobody takes this'))
     // Two handshake timeouts after the connection, it cannot be one of two that were dialled at the same moment.
     const restarted = startNode({ key })

@@ -60,7 +60,7 @@ test('start, stop and start again on the same port need no turn of the event loo
   const threads = threadCount()
   let listen = '127.0.0.1:0'
   const ended: Array<Promise<void>> = []
-  for (let cycle = 0; cycle < 4; cycle++) {
+  for (let cycle = 0; cycle < 3; cycle++) {
     const p2p = P2p.start(listen, key)
     listen = p2p.addresses[0]!
     expect(p2p.runtime.state).toBe('running')

@@ -12,11 +12,11 @@ export async function expectFailure([given, code, call, ...words]: Case, secret:
     () => `${given} was accepted`,
     (err: unknown) => err
   )
-  expect(error, `${given}`).toBeInstanceOf(P2pError)
+  expect(error, `given: ${given}`).toBeInstanceOf(P2pError)
   const { code: actual, message, stack } = error as P2pError
   expect(actual, `${given}: ${message}`).toBe(code)
   expect(words.length, `${given}: what must the message say?`).toBeGreaterThan(0)
-  for (const word of words) expect(message, `${given}`).toContain(word)
+  for (const word of words) expect(message, `given: ${given}`).toContain(word)
   const bytes = Buffer.from(secret, 'hex')
   for (const form of [secret, bytes.toString('base64'), bytes.join(',')]) {
     for (let at = 8; at + 12 <= form.length; at += 12) expect(stack).not.toContain(form.slice(at, at + 12))

@@ -34,6 +34,14 @@ function sockets(state: string, port: number): number {
     .filter(fields => fields[3] === state && fields[1]!.endsWith(local)).length
 }
 
+/** Stops another process (SIGSTOP), and waits until each of its threads has noticed. */
+export async function suspend(pid: number): Promise<void> {
+  process.kill(pid, 'SIGSTOP')
+  const stopped = (thread: string): boolean =>
+    readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8').split(') ').at(-1)!.startsWith('T')
+  await eventually('every thread is stopped', () => readdirSync(`/proc/${pid}/task`).every(stopped))
+}
+
 /** Waits until a condition holds that no event tells of. */
 export async function eventually(what: string, holds: () => boolean, deadlineMs = 30_000): Promise<void> {
   const end = performance.now() + deadlineMs

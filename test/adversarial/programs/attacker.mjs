@@ -92,6 +92,32 @@ const methods = {
     return attack(attackers.get(actor))
   },
   flood: async ({ actor, name, bytes, ...options }) => floods[name](attackers.get(actor), bytes, options),
+  /** Whole handshakes, one after the other, each closed once the node has said something through it. */
+  handshakes: async ({ actor, count }) => {
+    for (let i = 0; i < count; i++) {
+      const session = await attackers.get(actor).connect()
+      await new Promise(resolve => {
+        session.onFrame = resolve
+        void session.ended.then(resolve)
+      })
+      session.wire.end()
+      await session.wire.closed
+    }
+  },
+  /** Connections that the node ends; the bytes that it sent through all of them. */
+  knocks: async ({ actor, count }) => {
+    let bytes = 0
+    for (let i = 0; i < count; i++) {
+      // A reset may come before the connection is known to be there.
+      const wire = await attackers
+        .get(actor)
+        .wire()
+        .catch(() => undefined)
+      await wire?.closed
+      bytes += wire?.received ?? 0
+    }
+    return bytes
+  },
   cutThird: async ({ actor, count }) => cutThird(attackers.get(actor), count),
   /** A connection that is open while others offend: its handshake is under way. */
   linger: async ({ actor }) => {

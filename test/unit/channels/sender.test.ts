@@ -116,19 +116,19 @@ describe('sender', () => {
 
     it.each([
       [undefined, 'undefined'],
-      [null, 'undefined'],
-      ['Dial', 'undefined'],
-      [42, 'undefined'],
-      [{}, 'undefined'],
-      [{ type: 'Ping' }, "'Ping'"],
-      [{ type: 'constructor' }, "'constructor'"],
-      [{ type: 7 }, '7'],
-      [['Dial'], 'undefined']
+      [null, 'null'],
+      ['Dial', "'Dial'"],
+      [42, '42'],
+      [{}, 'type is undefined'],
+      [{ type: 'Ping' }, "type is 'Ping'"],
+      [{ type: 'constructor' }, "type is 'constructor'"],
+      [{ type: 7 }, 'type is 7'],
+      [['Dial'], 'type is undefined']
     ])('%o as a command', (command, named) => {
       const bench = new Bench()
       const said = failure(() => bench.sender.send(command as unknown as Command))
       expect(said).toContain(option)
-      expect(said).toContain(`type is ${named}`)
+      expect(said).toContain(`not a command: ${named}`)
       expect(bench.rings).toBe(0)
     })
 
