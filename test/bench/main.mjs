@@ -27,7 +27,7 @@ const PRESETS = {
       { size: MIB, flight: 8 }
     ],
     rounds: 3,
-    ms: 700
+    ms: 1_000
   },
   full: {
     only: [...CONTENDERS, ...SECTIONS],
