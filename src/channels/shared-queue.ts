@@ -9,9 +9,11 @@
  * The queue itself has no bound: whoever writes must hold a credit for what he writes (limits.sender…, receiver…).
  */
 
-/** Room of an ordinary segment; one message of 1 MiB fits. */
+/** Room of the first segment: a queue that carries little costs little, and one process may start many nodes. */
+const FIRST_SEGMENT_BYTES = 0x1_0000
+/** Each further segment has twice the room of the one before it, up to this: one message of 1 MiB fits. */
 const SEGMENT_BYTES = 0x11_0000
-/** So many segments are used again and again; any beyond them, and those of unusual size, are used once. */
+/** So many segments of that size are used again and again; any beyond them, and those of another size, once. */
 const POOLED_SEGMENTS = 8
 
 const HEADER_BYTES = 16
@@ -59,7 +61,7 @@ export class QueueWriter {
   /** `announce` hands a new segment to the reader; it must arrive before anything sent later. */
   constructor(announce: (notice: SegmentNotice) => void) {
     this.#announce = announce
-    this.#segment = this.#create(SEGMENT_BYTES)
+    this.#segment = this.#create(FIRST_SEGMENT_BYTES)
     this.bytes = this.#segment.bytes
   }
 
@@ -83,7 +85,8 @@ export class QueueWriter {
 
   #roll(payloadBytes: number): void {
     const needed = HEADER_BYTES + RECORD_BYTES + payloadBytes
-    const next = this.#recycle(needed) ?? this.#create(Math.max(SEGMENT_BYTES, (needed + 15) & ~15))
+    const usual = Math.min(SEGMENT_BYTES, this.bytes.length * 2)
+    const next = this.#recycle(needed) ?? this.#create(Math.max(usual, (needed + 15) & ~15))
     Atomics.store(this.#segment.words, NEXT, next.id)
     this.#segment = next
     this.#records = 0

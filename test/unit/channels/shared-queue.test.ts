@@ -6,7 +6,8 @@ import { concat, get, pattern, put, queuePair, seed } from './support.ts'
 import type { QueueRecord } from './support.ts'
 
 const MIB = 1024 * 1024
-/** Room of an ordinary segment (docs/decisions/0002): payload, 16 bytes for each record, 16 for the header. */
+/** Room of the first and of a full segment (docs/decisions/0002): payload, 16 bytes for each record and the header. */
+const FIRST = 0x1_0000
 const SEGMENT = 0x11_0000
 
 function same(record: QueueRecord | undefined, payload: Uint8Array): boolean {
@@ -117,18 +118,18 @@ describe('shared queue', () => {
 
   it('fills a segment to its last byte with the record that just fits', () => {
     const { writer, reader, segments } = queuePair()
-    put(writer, pattern(SEGMENT - 32))
+    put(writer, pattern(FIRST - 32))
     expect(segments()).toBe(1)
     put(writer, pattern(0))
     expect(segments()).toBe(2)
-    expect(same(get(reader), pattern(SEGMENT - 32))).toBe(true)
+    expect(same(get(reader), pattern(FIRST - 32))).toBe(true)
     expect(get(reader)?.payload).toHaveLength(0)
     expect(get(reader)).toBeUndefined()
   })
 
   it('fills a segment with empty records, each of which costs its header', () => {
     const { writer, reader, segments } = queuePair()
-    const fits = (SEGMENT - 16) / 16
+    const fits = (FIRST - 16) / 16
     for (let i = 0; i < fits; i++) put(writer, pattern(0), 1, i)
     expect(segments()).toBe(1)
     put(writer, pattern(0), 1, fits)
@@ -143,7 +144,15 @@ describe('shared queue', () => {
       put(writer, pattern(10_000, i))
       if (!same(get(reader), pattern(10_000, i))) throw new Error(`record ${i} is damaged`)
     }
-    expect(segments()).toBeLessThanOrEqual(3)
+    // Five grow from 64 KiB to the full size; two more of that are enough.
+    expect(segments()).toBeLessThanOrEqual(8)
+  })
+
+  it('takes twice the room with each segment, from 64 KiB to the full size', () => {
+    const { writer, notices } = queuePair(false)
+    for (let i = 0; i < 400; i++) put(writer, pattern(10_000, i))
+    const sizes = notices.map(({ memory }) => memory.byteLength)
+    expect(sizes).toEqual([1, 2, 4, 8, 16, 17, 17].map(times => times * FIRST))
   })
 
   it('never writes into a segment that is not read yet', () => {
@@ -165,11 +174,11 @@ describe('shared queue', () => {
     const { bytes, begin, end } = reader
     reader.next()
     put(writer, pattern(SEGMENT - 32, 3))
-    expect(segments()).toBe(3)
+    expect(segments()).toBe(4)
     expect(Buffer.compare(bytes.slice(begin, end), pattern(SEGMENT - 32, 1))).toBe(0)
     reader.next()
     put(writer, pattern(SEGMENT - 32, 4))
-    expect(segments()).toBe(3)
+    expect(segments()).toBe(4)
   })
 
   it('shows nothing of a segment that is used again before its first record is there', () => {
@@ -181,7 +190,7 @@ describe('shared queue', () => {
       expect(reader.next()).toBe(false)
       expect(reader.next()).toBe(false)
     }
-    expect(segments()).toBeLessThanOrEqual(3)
+    expect(segments()).toBeLessThanOrEqual(4)
   })
 
   it('stops at a segment whose notice has not arrived, and goes on when it has', () => {
@@ -218,7 +227,7 @@ describe('shared queue', () => {
       const { pair, alive, deliver } = watched()
       for (let i = 0; i < 30; i++) put(pair.writer, pattern(MIB, i))
       deliver()
-      expect(alive()).toBe(30)
+      expect(alive()).toBe(31)
       for (let i = 0; i < 30; i++) if (get(pair.reader) === undefined) throw new Error('nothing to read')
       await collect()
       // The pool of 8, the segment that the ends are in, and the one that the reader has just left.
