@@ -23,9 +23,9 @@ const WAIT_SLICE_MS = 1_000
 /** A caller who looks again and again makes sure so often that the thread has not ended, in milliseconds. */
 const LOOK_MS = 500
 
-/** The thread's entry point: beside this file as built; under a test runner that reads the sources, the built one. */
+/** The thread's entry point, bundled with all it needs; a test runner that reads the sources takes the built one, too. */
 const WORKER = new URL(
-  import.meta.url.endsWith('.ts') ? '../../dist/runtime/worker.js' : '../runtime/worker.js',
+  import.meta.url.endsWith('.ts') ? '../../dist/worker/worker.js' : '../worker/worker.js',
   import.meta.url
 )
 

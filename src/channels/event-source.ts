@@ -1,3 +1,4 @@
+import { copyOf } from '../copy.ts'
 import { P2pError } from '../errors.ts'
 import { prefixBytes, readPrefix } from '../framing/index.ts'
 import type { Book, Books } from './books.ts'
@@ -127,7 +128,7 @@ export class P2pEventSource implements EventSource<P2pEvent> {
       const begin = this.#at + prefixBytes(length)
       if (this.#frames === 1 || length >= SLAB_BYTES / 4) {
         this.#at = begin + length
-        return new Uint8Array(this.#bytes.subarray(begin, this.#at))
+        return copyOf(this.#bytes.subarray(begin, this.#at))
       }
       this.#fillSlab()
     }
@@ -146,7 +147,7 @@ export class P2pEventSource implements EventSource<P2pEvent> {
       if (length >= SLAB_BYTES / 4 || next - this.#at > SLAB_BYTES) break
       end = next
     }
-    this.#slab = new Uint8Array(this.#bytes.subarray(this.#at, end))
+    this.#slab = copyOf(this.#bytes.subarray(this.#at, end))
     this.#slabAt = 0
     this.#at = end
   }

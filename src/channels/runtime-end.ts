@@ -1,4 +1,5 @@
 /** The runtime thread's ends of the sender and receiver channels. */
+import { copyInto } from '../copy.ts'
 import type { FrameRun } from '../framing/index.ts'
 import { Word } from './control-block.ts'
 import type { ControlBlock } from './control-block.ts'
@@ -174,7 +175,7 @@ export class EventWriter {
     queue.reserve(length)
     let at = queue.at
     for (const part of parts) {
-      queue.bytes.set(part, at)
+      copyInto(queue.bytes, at, part)
       at += part.length
     }
     queue.commit(kind, subject, length, a, b)

@@ -1,3 +1,4 @@
+import { copyInto } from '../copy.ts'
 import { P2pError, shown } from '../errors.ts'
 import { prefixBytes, writePrefix } from '../framing/index.ts'
 import type { Book, Books, BookLimits } from './books.ts'
@@ -119,7 +120,7 @@ class SenderChannel implements Sender {
 
     queue.reserve(prefixBytes(size) + size)
     const begin = writePrefix(queue.bytes, queue.at, size)
-    if (size > 0) queue.bytes.set(data, begin)
+    if (size > 0) copyInto(queue.bytes, begin, data)
     queue.commit(CommandRecord.send, book.subject, begin + size - queue.at, 0, 0)
     const id = ++this.#lastId
     book.add(id, size)

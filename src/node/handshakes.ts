@@ -11,6 +11,7 @@ import { ipOfMultiaddr, rateSubject } from '../addresses/index.ts'
 import { messageOf } from '../errors.ts'
 import { isPeersFault } from './link.ts'
 import { guardNegotiation } from './negotiation-guard.ts'
+import { writeTogether } from './tuning.ts'
 
 /** The only security protocol spoken (docs/protocol.md, "Connections"). */
 const NOISE_PROTOCOL = '/noise'
@@ -147,6 +148,7 @@ async function outbound<T>(connection: MultiaddrConnection, upgrade: () => Promi
 }
 
 function guardConnection(connection: MultiaddrConnection, failed?: (reason: string) => void): void {
+  writeTogether(connection)
   guardNegotiation(connection, NOISE_PROTOCOL, reason => {
     failed?.(reason)
     connection.abort(new Error(reason))

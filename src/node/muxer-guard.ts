@@ -2,6 +2,7 @@ import type { MessageStream, Stream, StreamMuxer, StreamMuxerFactory } from '@li
 import type { Uint8ArrayList } from 'uint8arraylist'
 import type { Clock } from '../clock.ts'
 import { Conduct } from './conduct.ts'
+import { tuneStream } from './tuning.ts'
 
 /** A yamux header: version, type, flags (2), stream ID (4), length (4); yamux specification, "Framing". */
 const HEADER_BYTES = 12
@@ -90,11 +91,13 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
 
   muxer.onCreateStream = options => {
     const stream = onCreateStream(options)
+    tuneStream(stream)
     opened(stream, connection)
     return stream
   }
   muxer.onRemoteStream = stream => {
     conduct.opened()
+    tuneStream(stream)
     remoteStreams++
     stream.addEventListener('close', () => remoteStreams--)
     const taken = countWaiting(stream as ReadStream, conduct)

@@ -1,3 +1,4 @@
+import { copyInto, copyOf } from '../copy.ts'
 import { prefixBytes, readPrefix } from '../framing/index.ts'
 import { NumberRing } from './ring.ts'
 
@@ -62,12 +63,12 @@ export class SendQueue {
       this.#nextChunk < this.#chunks.length &&
       last.bytes.length + frames.length <= JOIN_BYTES
     if (!joins) {
-      this.#chunks.push({ bytes: new Uint8Array(frames), frames: count })
+      this.#chunks.push({ bytes: copyOf(frames), frames: count })
       return
     }
     const bytes = new Uint8Array(last.bytes.length + frames.length)
     bytes.set(last.bytes)
-    bytes.set(frames, last.bytes.length)
+    copyInto(bytes, last.bytes.length, frames)
     last.bytes = bytes
     last.frames += count
   }

@@ -19,6 +19,9 @@ import type { QueueNotice, RuntimeData, SegmentNotice, ToApplication, ToRuntime 
 import { systemClock } from '../clock.ts'
 import { messageOf, toPlain } from '../errors.ts'
 
+// libp2p makes errors for what is no fault (aborted waits, ended streams); nobody reads where they were made.
+Error.stackTraceLimit = 0
+
 const { port, data } = workerData as { port: MessagePort; data: RuntimeData }
 const { control } = data
 

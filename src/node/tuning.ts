@@ -1,0 +1,81 @@
+/**
+ * What makes the layers of libp2p below our streams cheaper without changing what they say (docs/decisions/0010): each
+ * is put in front of one object, as the guards are.
+ */
+import { Socket } from 'node:net'
+import type { MessageStream, Stream } from '@libp2p/interface'
+import type { Uint8ArrayList } from 'uint8arraylist'
+
+/**
+ * Largest piece that goes into one Data frame. Upstream fills a frame with all that the window allows; smaller ones
+ * let the remote read, and open its window again, while the next is being encrypted.
+ */
+const MAX_FRAME_BYTES = 128 * 1024
+
+/** The parts of libp2p's TCP connection that are used here. */
+interface WritingConnection {
+  socket?: unknown
+  sendData: (data: Uint8ArrayList) => { sentBytes: number; canSendMore: boolean }
+}
+
+/**
+ * Writes what one turn of the event loop has to say with one system call. Upstream makes one for each piece, two for
+ * each Noise record, and goes on only when the socket has taken a piece that fills it.
+ */
+export function writeTogether(connection: MessageStream): void {
+  const writing = connection as unknown as WritingConnection
+  const { socket } = writing
+  if (!(socket instanceof Socket)) return
+  let corked = false
+  const uncork = (): void => {
+    if (!corked) return
+    corked = false
+    socket.uncork()
+  }
+  writing.sendData = data => {
+    if (!corked) {
+      corked = true
+      socket.cork()
+      process.nextTick(uncork)
+    }
+    let canSendMore = true
+    for (const piece of data) canSendMore = socket.write(piece)
+    if (!canSendMore) uncork()
+    return { sentBytes: data.byteLength, canSendMore }
+  }
+}
+
+/** The parts of libp2p's yamux stream that are used here. */
+interface YamuxStream extends Stream {
+  maxMessageSize: number
+  state: number
+  recvWindow: number
+  recvWindowCapacity: number
+  sendWindowUpdate: () => void
+}
+
+/** Used part of a window, of 256 KiB at least, that is worth an update. */
+const MIN_UPDATE_BYTES = 16 * 1024
+
+/** `StreamState` of upstream: neither is a flag owed to the remote, nor is the reading paused. */
+const ESTABLISHED = 3
+
+/**
+ * Bounds the frames that a stream writes, and has it open its window again only when that is worth a frame: upstream
+ * answers each frame with a window update, which takes a Noise record of its own, though it brought one small message.
+ */
+export function tuneStream(stream: Stream): void {
+  const yamux = stream as YamuxStream
+  let size = yamux.maxMessageSize
+  Object.defineProperty(yamux, 'maxMessageSize', {
+    get: () => Math.min(size, MAX_FRAME_BYTES),
+    set: (bytes: number) => {
+      size = bytes
+    }
+  })
+  const sendWindowUpdate = yamux.sendWindowUpdate.bind(yamux)
+  yamux.sendWindowUpdate = () => {
+    const used = yamux.recvWindow - yamux.recvWindowCapacity
+    if (yamux.state !== ESTABLISHED || used >= MIN_UPDATE_BYTES) sendWindowUpdate()
+  }
+}
