@@ -2,6 +2,7 @@ import type { Server } from 'node:net'
 import type {
   ConnectionEncrypter,
   Listener,
+  MessageStream,
   MultiaddrConnection,
   SecuredConnection,
   Transport,
@@ -67,13 +68,14 @@ export class HandshakeGuard {
     for (const connection of this.#pending.get(subject) ?? []) connection.abort(new Error(reason))
   }
 
-  /** Resets the sockets of barred addresses before upstream makes anything of them, which takes twice the time. */
+  /** Ends sockets of barred addresses, and of nobody any more, before upstream makes anything of them. */
   #guardServer({ server }: Listener & { server?: Server }): void {
     const accept = server?.listeners('connection')[0]
     if (server === undefined || accept === undefined) return
     server.removeAllListeners('connection')
     server.on('connection', socket => {
-      if (!this.#init.isBarred(rateSubject(socket.remoteAddress ?? ''))) {
+      const { remoteAddress } = socket
+      if (remoteAddress !== undefined && !this.#init.isBarred(rateSubject(remoteAddress))) {
         accept.call(server, socket)
         return
       }
@@ -153,22 +155,23 @@ function guardConnection(connection: MultiaddrConnection, failed?: (reason: stri
   })
 }
 
-/** Watches those who negotiate the muxer behind the handshake, too. */
-export function guardEncrypter(encrypter: ConnectionEncrypter): ConnectionEncrypter {
+/** Tells who is at the other end of an encrypted connection, and watches those who negotiate the muxer behind it. */
+export function guardEncrypter(
+  encrypter: ConnectionEncrypter,
+  identified: (connection: MessageStream, peerId: string) => void
+): ConnectionEncrypter {
   const secureInbound = encrypter.secureInbound.bind(encrypter)
   const secureOutbound = encrypter.secureOutbound.bind(encrypter)
-  encrypter.secureInbound = async (connection, options) =>
-    guardSecured(await secureInbound(connection, options))
-  encrypter.secureOutbound = async (connection, options) =>
-    guardSecured(await secureOutbound(connection, options))
+  const guard = <S extends SecuredConnection>(secured: S): S => {
+    const { connection, remotePeer, streamMuxer } = secured
+    identified(connection, remotePeer.toString())
+    if (streamMuxer === undefined)
+      guardNegotiation(connection, YAMUX_PROTOCOL, reason => connection.abort(new Error(reason)))
+    return secured
+  }
+  encrypter.secureInbound = async (connection, options) => guard(await secureInbound(connection, options))
+  encrypter.secureOutbound = async (connection, options) => guard(await secureOutbound(connection, options))
   return encrypter
-}
-
-function guardSecured<S extends SecuredConnection>(secured: S): S {
-  const { connection, streamMuxer } = secured
-  if (streamMuxer === undefined)
-    guardNegotiation(connection, YAMUX_PROTOCOL, reason => connection.abort(new Error(reason)))
-  return secured
 }
 
 /** Made once: turning somebody away must not cost a stack trace. */
