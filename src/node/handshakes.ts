@@ -10,6 +10,7 @@ import type {
 } from '@libp2p/interface'
 import { ipOfMultiaddr, rateSubject } from '../addresses/index.ts'
 import { messageOf } from '../errors.ts'
+import { guardServer } from './doorway.ts'
 import { isPeersFault } from './link.ts'
 import { guardNegotiation } from './negotiation-guard.ts'
 
@@ -55,7 +56,8 @@ export class HandshakeGuard {
     const dial = transport.dial.bind(transport)
     transport.createListener = options => {
       const listener = createListener({ ...options, upgrader: this.#guardUpgrader(options.upgrader) })
-      this.#guardServer(listener)
+      const { server } = listener as Listener & { server?: Server }
+      if (server !== undefined) guardServer(server, ip => this.#init.isBarred(rateSubject(ip)))
       return listener
     }
     transport.dial = async (address, options) =>
@@ -66,22 +68,6 @@ export class HandshakeGuard {
   /** Ends the inbound handshakes under way from a rate subject. */
   end(subject: string, reason: string): void {
     for (const connection of this.#pending.get(subject) ?? []) connection.abort(new Error(reason))
-  }
-
-  /** Ends sockets of barred addresses, and of nobody any more, before upstream makes anything of them. */
-  #guardServer({ server }: Listener & { server?: Server }): void {
-    const accept = server?.listeners('connection')[0]
-    if (server === undefined || accept === undefined) return
-    server.removeAllListeners('connection')
-    server.on('connection', socket => {
-      const { remoteAddress } = socket
-      if (remoteAddress !== undefined && !this.#init.isBarred(rateSubject(remoteAddress))) {
-        accept.call(server, socket)
-        return
-      }
-      socket.on('error', () => {})
-      socket.resetAndDestroy()
-    })
   }
 
   #guardUpgrader(upgrader: Upgrader): Upgrader {
