@@ -1,8 +1,8 @@
 import type { Clock } from '../clock.ts'
 import { Allowance } from '../rate-limiter/index.ts'
 
-/** Pings that a peer may send on one connection: at once, and per second. An honest one sends one in ten seconds. */
-const PINGS = { capacity: 256, refillPerSecond: 16 }
+/** Pings that a peer may send: at once, and per second. An honest one sends one with each connection, and few later. */
+const PINGS = { capacity: 1_024, refillPerSecond: 16 }
 /**
  * Frames without content: at once, and per second. What a peer has under way for a stream that this side resets counts
  * as well: a window of small frames.
@@ -24,7 +24,30 @@ export class AbuseError extends Error {
   override readonly name = 'AbuseError'
 }
 
-/** What a peer does on one connection that costs this side work and moves no message (docs/decisions/0009). */
+/** Peers whose accounts are remembered; who has not come for longest is forgotten first. */
+const MAX_REMEMBERED = 4_096
+
+/** The accounts of all peers. They outlast connections: to come again is not to begin anew. */
+export class Conducts {
+  readonly #clock: Clock
+  readonly #byPeer = new Map<string, Conduct>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** The account of a peer that has connected. */
+  of(peerId: string): Conduct {
+    const conduct = this.#byPeer.get(peerId) ?? new Conduct(this.#clock)
+    // Set anew, so that the map stays in the order of the last connection.
+    this.#byPeer.delete(peerId)
+    this.#byPeer.set(peerId, conduct)
+    if (this.#byPeer.size > MAX_REMEMBERED) this.#byPeer.delete(this.#byPeer.keys().next().value!)
+    return conduct
+  }
+}
+
+/** What a peer does that costs this side work and moves no message (docs/decisions/0009). */
 export class Conduct {
   readonly #pings: Allowance
   readonly #frames: Allowance

@@ -2,6 +2,7 @@ import type { Server } from 'node:net'
 import type {
   ConnectionEncrypter,
   Listener,
+  MessageStream,
   MultiaddrConnection,
   SecuredConnection,
   Transport,
@@ -9,6 +10,7 @@ import type {
 } from '@libp2p/interface'
 import { ipOfMultiaddr, rateSubject } from '../addresses/index.ts'
 import { messageOf } from '../errors.ts'
+import { guardServer } from './doorway.ts'
 import { isPeersFault } from './link.ts'
 import { guardNegotiation } from './negotiation-guard.ts'
 import { writeTogether } from './tuning.ts'
@@ -55,7 +57,8 @@ export class HandshakeGuard {
     const dial = transport.dial.bind(transport)
     transport.createListener = options => {
       const listener = createListener({ ...options, upgrader: this.#guardUpgrader(options.upgrader) })
-      this.#guardServer(listener)
+      const { server } = listener as Listener & { server?: Server }
+      if (server !== undefined) guardServer(server, ip => this.#init.isBarred(rateSubject(ip)))
       return listener
     }
     transport.dial = async (address, options) =>
@@ -66,21 +69,6 @@ export class HandshakeGuard {
   /** Ends the inbound handshakes under way from a rate subject. */
   end(subject: string, reason: string): void {
     for (const connection of this.#pending.get(subject) ?? []) connection.abort(new Error(reason))
-  }
-
-  /** Resets the sockets of barred addresses before upstream makes anything of them, which takes twice the time. */
-  #guardServer({ server }: Listener & { server?: Server }): void {
-    const accept = server?.listeners('connection')[0]
-    if (server === undefined || accept === undefined) return
-    server.removeAllListeners('connection')
-    server.on('connection', socket => {
-      if (!this.#init.isBarred(rateSubject(socket.remoteAddress ?? ''))) {
-        accept.call(server, socket)
-        return
-      }
-      socket.on('error', () => {})
-      socket.resetAndDestroy()
-    })
   }
 
   #guardUpgrader(upgrader: Upgrader): Upgrader {
@@ -155,22 +143,23 @@ function guardConnection(connection: MultiaddrConnection, failed?: (reason: stri
   })
 }
 
-/** Watches those who negotiate the muxer behind the handshake, too. */
-export function guardEncrypter(encrypter: ConnectionEncrypter): ConnectionEncrypter {
+/** Tells who is at the other end of an encrypted connection, and watches those who negotiate the muxer behind it. */
+export function guardEncrypter(
+  encrypter: ConnectionEncrypter,
+  identified: (connection: MessageStream, peerId: string) => void
+): ConnectionEncrypter {
   const secureInbound = encrypter.secureInbound.bind(encrypter)
   const secureOutbound = encrypter.secureOutbound.bind(encrypter)
-  encrypter.secureInbound = async (connection, options) =>
-    guardSecured(await secureInbound(connection, options))
-  encrypter.secureOutbound = async (connection, options) =>
-    guardSecured(await secureOutbound(connection, options))
+  const guard = <S extends SecuredConnection>(secured: S): S => {
+    const { connection, remotePeer, streamMuxer } = secured
+    identified(connection, remotePeer.toString())
+    if (streamMuxer === undefined)
+      guardNegotiation(connection, YAMUX_PROTOCOL, reason => connection.abort(new Error(reason)))
+    return secured
+  }
+  encrypter.secureInbound = async (connection, options) => guard(await secureInbound(connection, options))
+  encrypter.secureOutbound = async (connection, options) => guard(await secureOutbound(connection, options))
   return encrypter
-}
-
-function guardSecured<S extends SecuredConnection>(secured: S): S {
-  const { connection, streamMuxer } = secured
-  if (streamMuxer === undefined)
-    guardNegotiation(connection, YAMUX_PROTOCOL, reason => connection.abort(new Error(reason)))
-  return secured
 }
 
 /** Made once: turning somebody away must not cost a stack trace. */

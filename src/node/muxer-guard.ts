@@ -1,7 +1,7 @@
 import type { MessageStream, Stream, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface'
 import type { Uint8ArrayList } from 'uint8arraylist'
-import type { Clock } from '../clock.ts'
-import { Conduct } from './conduct.ts'
+import type { Conduct } from './conduct.ts'
+import { OpeningStream } from './opening-stream.ts'
 import { tuneStream } from './tuning.ts'
 
 /** A yamux header: version, type, flags (2), stream ID (4), length (4); yamux specification, "Framing". */
@@ -20,8 +20,6 @@ interface Frame {
   header: Header
   data?: Uint8ArrayList
 }
-
-type ReadStream = Stream & { onData: (data: Uint8Array | Uint8ArrayList) => void }
 
 /** The parts of libp2p's AbstractStreamMuxer and of the yamux muxer that the guard stands in front of. */
 interface GuardedMuxer extends StreamMuxer {
@@ -46,9 +44,13 @@ export interface MuxerGuardInit {
   maxDataBytes: number
   /** Streams that the remote may have open at once. */
   maxStreams: number
-  clock: Clock
-  /** A stream was opened, by either side; nothing of it has been read. `connection` is the encrypted one below. */
-  stream: (stream: Stream, connection: MessageStream) => void
+  /** The account of the peer at the other end of an encrypted connection. */
+  conductOf: (connection: MessageStream) => Conduct
+  /**
+   * A stream was opened, by either side; nothing of it has been read. `connection` is the encrypted one below. Returns
+   * what tells whether our protocol has been named on it.
+   */
+  stream: (stream: Stream, connection: MessageStream) => () => boolean
   /** The remote opened this stream. */
   remoteStream: (stream: Stream, uses: StreamUses) => void
   /** The remote will take no more streams. */
@@ -81,12 +83,16 @@ function guardBytes(muxer: GuardedMuxer, maxDataBytes: number): void {
 }
 
 function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: MuxerGuardInit): void {
-  const { maxStreams, clock, stream: opened, remoteStream, goneAway } = init
+  const { maxStreams, conductOf, stream: opened, remoteStream, goneAway } = init
   const onRemoteStream = muxer.onRemoteStream.bind(muxer)
   const onCreateStream = muxer.onCreateStream.bind(muxer)
   const handleFrame = muxer.handleFrame.bind(muxer)
   const sendFrame = muxer.sendFrame.bind(muxer)
-  const conduct = new Conduct(clock)
+  const conduct = conductOf(connection)
+  const openings = new WeakMap<Stream, OpeningStream>()
+  /** Streams that the remote has ended its writing on. */
+  const ended = new WeakSet<Stream>()
+  const find = (id: number): Stream | undefined => muxer.streams.find(({ streamId }) => streamId === id)
   let remoteStreams = 0
 
   muxer.onCreateStream = options => {
@@ -100,9 +106,11 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     tuneStream(stream)
     remoteStreams++
     stream.addEventListener('close', () => remoteStreams--)
-    const taken = countWaiting(stream as ReadStream, conduct)
-    opened(stream, connection)
-    remoteStream(stream, { taken, served: () => conduct.served() })
+    let named = (): boolean => false
+    const opening = new OpeningStream(stream, conduct, () => named())
+    named = opened(stream, connection)
+    openings.set(stream, opening)
+    remoteStream(stream, { taken: () => opening.taken(), served: () => conduct.served() })
     onRemoteStream(stream)
   }
   muxer.sendFrame = (header, data) => {
@@ -120,54 +128,49 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     // What follows a fault in the same piece is for nobody.
     if (muxer.status === 'closed') return
     const { header } = frame
-    const { type, flag, streamID, length } = header
+    const { type, flag, streamID } = header
     // Upstream ends its streams then, and keeps the connection under them open for as long as the remote likes.
     if (type === Type.goAway && streamID === 0) {
       goneAway(connection)
       return
     }
-    const known = streamID > 0 && muxer.streams.some(stream => stream.streamId === streamID)
-    if (type === Type.ping) conduct.ping()
-    else if (isIdle(header, known)) conduct.idleFrame()
+    const before = streamID > 0 ? find(streamID) : undefined
+    const known = before !== undefined
+    const over = known && ended.has(before)
+    // An answer to a ping is one of ours: upstream takes no other.
+    if (type === Type.ping) {
+      if ((flag & Flag.ack) === 0) conduct.ping()
+    } else if (isIdle(header, known, over)) conduct.idleFrame()
+    // What comes behind the end of a stream is for nobody, also when the end is still held back.
+    if (over && type === Type.data && (flag & Flag.rst) === 0) return
     if ((flag & Flag.syn) > 0 && streamID > 0 && !known && remoteStreams >= maxStreams) {
       throw new Error(`more than ${maxStreams} streams at once`)
     }
-    if (type === Type.data && length > 0 && (flag & Flag.fin) > 0) {
-      // Upstream ends the stream before it hands on the last bytes of it.
-      handleFrame({ ...frame, header: { ...header, flag: flag & ~Flag.fin } })
-      handleFrame({ header: { type: Type.windowUpdate, flag: Flag.fin, streamID, length: 0 } })
+    if (streamID === 0 || (flag & Flag.fin) === 0 || (flag & Flag.rst) > 0) {
+      handleFrame(frame)
       return
     }
-    handleFrame(frame)
+    // Upstream ends a stream before it hands on the bytes that the same frame brings.
+    handleFrame({ ...frame, header: { ...header, flag: flag & ~Flag.fin } })
+    const end = (): void =>
+      handleFrame({ header: { type: Type.windowUpdate, flag: Flag.fin, streamID, length: 0 } })
+    const stream = find(streamID)
+    if (stream !== undefined) ended.add(stream)
+    const opening = stream === undefined ? undefined : openings.get(stream)
+    if (opening === undefined) end()
+    else opening.end(end)
   }
 }
 
-/** Counts what arrives on a stream until the function that this returns is called, or the stream ends. */
-function countWaiting(stream: ReadStream, conduct: Conduct): () => void {
-  const onData = stream.onData.bind(stream)
-  let bytes = 0
-  let counting = true
-  stream.onData = data => {
-    if (counting) {
-      bytes += data.byteLength
-      conduct.waiting(data.byteLength)
-    }
-    onData(data)
-  }
-  const stop = (): void => {
-    if (counting) conduct.waiting(-bytes)
-    counting = false
-  }
-  stream.addEventListener('close', stop)
-  return stop
-}
-
-/** Whether a frame neither carries bytes nor opens, ends or changes a stream; what comes for no stream is such, too. */
-function isIdle({ type, flag, length }: Header, known: boolean): boolean {
+/**
+ * Whether a frame neither carries bytes nor opens, ends or changes a stream; what comes for no stream, or behind the
+ * end of one, is such, too.
+ */
+function isIdle({ type, flag, length }: Header, known: boolean, over: boolean): boolean {
   const opens = (flag & Flag.syn) > 0 && !known
-  const carries = type === Type.data && known && length > 0
+  const carries = type === Type.data && known && !over && length > 0
   if (opens || carries) return false
-  return !known || (flag & (Flag.fin | Flag.rst)) === 0
+  return !known || (flag & (over ? Flag.rst : Flag.fin | Flag.rst)) === 0
 }
 
 /** Follows the frames of a yamux connection by their headers alone. */

@@ -19,12 +19,14 @@ type Readable = MessageStream & {
  * The reader behind it takes time that grows with the square of the length of a broken prefix, so a few hundred
  * kilobytes would stop this thread for seconds. When the line `accepts` has gone by the guard steps aside: what
  * follows belongs to that protocol, even if the answer is still on its way.
+ *
+ * @returns tells whether that line has gone by
  */
 export function guardNegotiation(
   stream: MessageStream,
   accepts: string,
   fail: (reason: string) => void
-): void {
+): () => boolean {
   const readable = stream as Readable
   const onData = readable.onData.bind(readable)
   const lines = new LineReader(`${accepts}\n`)
@@ -32,9 +34,9 @@ export function guardNegotiation(
   const early = lines.push(readable.readBuffer)
   if (early !== undefined) {
     fail(early)
-    return
+    return () => false
   }
-  if (lines.done) return
+  if (lines.done) return () => true
   readable.onData = data => {
     const reason = lines.push(data)
     if (reason !== undefined) {
@@ -44,6 +46,7 @@ export function guardNegotiation(
     if (lines.done) readable.onData = onData
     onData(data)
   }
+  return () => lines.done
 }
 
 /** Reads length-prefixed lines just far enough to know that they are lines. */

@@ -1,12 +1,20 @@
 import './polyfill.ts'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
-import type { Connection, ConnectionGater, Libp2pEvents, PrivateKey, Stream } from '@libp2p/interface'
+import type {
+  Connection,
+  ConnectionGater,
+  Libp2pEvents,
+  MessageStream,
+  PrivateKey,
+  Stream
+} from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Clock } from '../clock.ts'
 import { PROTOCOL_ID } from '../framing/index.ts'
+import { Conducts } from './conduct.ts'
 import { guardEncrypter, HandshakeGuard } from './handshakes.ts'
 import type { HandshakeGuardInit } from './handshakes.ts'
 import { closeConnection, Link } from './link.ts'
@@ -60,6 +68,9 @@ export async function createNode(init: NodeInit): Promise<Node> {
   const listening = new ListenGuard()
   const links = new WeakMap<Connection, Link>()
   const uses = new WeakMap<Stream, StreamUses>()
+  /** Peer IDs by encrypted connection. */
+  const identities = new WeakMap<MessageStream, string>()
+  const conducts = new Conducts(init.clock)
   const linkOf = (connection: Connection): Link => {
     let link = links.get(connection)
     if (link === undefined) links.set(connection, (link = new Link(connection, init.closed)))
@@ -76,7 +87,10 @@ export async function createNode(init: NodeInit): Promise<Node> {
           guard.guardTransport(tcp({ listenOpts: { noDelay: true, keepAlive: true } })(components))
         )
     ],
-    connectionEncrypters: [components => guardEncrypter(noise()(components))],
+    connectionEncrypters: [
+      components =>
+        guardEncrypter(noise()(components), (connection, peerId) => identities.set(connection, peerId))
+    ],
     streamMuxers: [
       () =>
         guardMuxer(
@@ -88,7 +102,7 @@ export async function createNode(init: NodeInit): Promise<Node> {
           {
             maxDataBytes: MAX_STREAM_WINDOW_BYTES,
             maxStreams: MAX_MUXED_STREAMS,
-            clock: init.clock,
+            conductOf: connection => conducts.of(identities.get(connection)!),
             stream: (stream, connection) =>
               guardNegotiation(stream, PROTOCOL_ID, reason => connection.abort(new Error(reason))),
             remoteStream: (stream, use) => uses.set(stream, use),
@@ -122,8 +136,8 @@ export async function createNode(init: NodeInit): Promise<Node> {
 
   const onStream = (stream: Stream, connection: Connection): void => {
     const use = uses.get(stream)
-    use?.taken()
     init.stream(linkOf(connection), stream, () => use?.served())
+    use?.taken()
   }
   await libp2p.handle(PROTOCOL_ID, onStream, {
     maxInboundStreams: MAX_MUXED_STREAMS,

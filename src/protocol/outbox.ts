@@ -30,6 +30,9 @@ export interface OutboxInit {
   malformed: (reason: string) => void
 }
 
+/** Bytes in flight at once, or one message, after a refusal as too large. */
+const FIRST_WINDOW_BYTES = 64 * 1024
+
 /**
  * The sending half of the protocol towards one peer (docs/protocol.md, "Sending"): a queue, one long-lived message
  * stream, a window of written and unanswered messages, and their acks. Every message given to `send` is settled
@@ -42,6 +45,11 @@ export class Outbox {
   #expired = 0
   /** The others in flight. */
   readonly #awaited: AckClock
+  /**
+   * Bytes that may be in flight at once. Small after a refusal as too large, which makes this side write again what was
+   * behind it, and growing with what is answered: whoever refuses on and on cannot make it write a whole window each time.
+   */
+  #windowBytes: number
   #cancelTimer: Cancel | undefined
 
   #stream: Stream | undefined
@@ -52,6 +60,7 @@ export class Outbox {
   constructor(init: OutboxInit) {
     this.#init = init
     this.#awaited = new AckClock(init.clock, init.limits)
+    this.#windowBytes = init.limits.windowBytes
   }
 
   /** Messages that are not settled. */
@@ -147,10 +156,10 @@ export class Outbox {
       if (this.#queue.unwritten > 0) this.#open()
       return
     }
-    const { windowMessages, windowBytes } = this.#init.limits
+    const { windowMessages } = this.#init.limits
     while (this.#stream === stream && stream.status === 'open' && !stream.writableNeedsDrain) {
       const before = this.#queue.inFlight
-      const batch = this.#queue.takeBatch(windowMessages, windowBytes)
+      const batch = this.#queue.takeBatch(windowMessages, this.#windowBytes)
       if (batch.length === 0) break
       this.#awaited.wrote(this.#queue.inFlight - before)
       try {
@@ -193,7 +202,9 @@ export class Outbox {
     if (status === AckStatus.refusedTooLarge) count = 1
     const answered = Math.min(count, this.#queue.inFlight)
     const late = Math.min(answered, this.#expired)
+    const before = this.#queue.inFlightBytes
     for (let i = 0; i < answered; i++) this.#queue.settleWritten()
+    this.#widen(before - this.#queue.inFlightBytes)
     this.#expired -= late
     this.#awaited.forget(answered - late)
     this.#awaited.answered()
@@ -203,12 +214,17 @@ export class Outbox {
     return true
   }
 
+  #widen(bytes: number): void {
+    this.#windowBytes = Math.min(this.#init.limits.windowBytes, this.#windowBytes + bytes)
+  }
+
   /** After this ack the remote reads nothing more from the stream, and it has not read what was written behind. */
   #startOver(): void {
     const stream = this.#drop()
     // What has timed out is settled, and must not be taken after that.
     for (; this.#expired > 0; this.#expired--) this.#queue.settleWritten()
     this.#queue.rewind()
+    this.#windowBytes = Math.min(this.#init.limits.windowBytes, FIRST_WINDOW_BYTES)
     this.#awaited.clear()
     stream?.abort(new Error('the remote refused a message as too large'))
     this.#write()

@@ -13,7 +13,7 @@ const WINDOW_MESSAGES = 16_384
 const WINDOW_BYTES = 4 * 1024 * 1024
 
 /** Connections that a peer may make at once, and per second: each costs a handshake (docs/decisions/0009). */
-const CONNECTIONS = { capacity: 1_024, refillPerSecond: 8 }
+const CONNECTIONS = { capacity: 512, refillPerSecond: 8 }
 
 const PARTED = 'disconnected by this application'
 const NOT_ALLOWED = 'no longer allowed by the allow list'

@@ -195,6 +195,7 @@ export const ROWS: readonly Row[] = [
   abuse('a flood of pings', /flood of pings/),
   abuse('a flood of window updates', /flood of muxer frames/),
   abuse('a flood of empty frames', /flood of muxer frames/),
+  abuse('a flood of ends of one stream', /flood of muxer frames/),
   abuse('a flood of data for no stream', /flood of muxer frames/),
   abuse('a flood of streams that are reset at once', /flood of streams/),
   abuse('a flood of streams without a message', /flood of streams/),

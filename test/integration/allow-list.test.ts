@@ -298,7 +298,8 @@ describe('a change of the list', () => {
     for (let round = 0; round < 25; round++) {
       allowList.add({ peerId: peer.peerId })
       const id = peer.dial(picky)
-      // Another moment of the handshake in every round.
+      for (let i = 0; i < 100; i++) peer.sendMsg(picky, Buffer.alloc(10_000))
+      // Another moment of the handshake, or of the first messages, in every round.
       Atomics.wait(clock, 0, 0, round)
       allowList.remove(peer.peerId)
       expect(runtime.inspect().peers).toEqual([])

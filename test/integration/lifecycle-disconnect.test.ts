@@ -113,7 +113,7 @@ interface Chat {
 
 const ids = (list: NodeProcess[]): string[] => list.map(({ peerId }) => peerId)
 
-test('five processes exchange messages as a star and as a mesh', async () => {
+test('five processes exchange messages as a star and as a mesh', { timeout: 120_000 }, async () => {
   const nodes = await Promise.all(Array.from({ length: 5 }, async () => startNode()))
   const [hub, ...spokes] = nodes
   const MESSAGES = 500

@@ -1,6 +1,6 @@
 /** Servers that a node can dial and that are no node of ours. Each is closed when its test is over. */
 import '../../src/node/polyfill.ts'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
@@ -24,6 +24,46 @@ export async function startTcpServer(accept: (socket: Socket) => void): Promise<
     server.close()
   })
   return `127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+/** A TCP connection's way to somebody else. */
+export interface Passage {
+  /** 'ip:port' to dial instead. */
+  address: string
+  /** Settles when somebody has connected, at both ends. */
+  entered: Promise<void>
+  /** Lets everything through that has been held back until now. */
+  open: () => void
+  /** Settles when a connection through it has ended. */
+  left: Promise<void>
+}
+
+/** A way to a port of this machine on which nothing moves, towards it, until it is opened. */
+export async function startPassage(port: number): Promise<Passage> {
+  let entered = (): void => {}
+  let left = (): void => {}
+  const held: Array<() => void> = []
+  const passage = {
+    entered: new Promise<void>(resolve => (entered = resolve)),
+    left: new Promise<void>(resolve => (left = resolve)),
+    open: (): void => {
+      for (const letThrough of held.splice(0)) letThrough()
+    }
+  }
+  const address = await startTcpServer(socket => {
+    const onward = connect(port, '127.0.0.1')
+    onward.on('error', () => {})
+    onward.once('connect', entered)
+    onward.pipe(socket)
+    // Reads on when there is nobody left to write to, so that the end is noticed.
+    onward.once('close', () => socket.resume())
+    held.push(() => socket.pipe(onward))
+    socket.once('close', () => {
+      onward.destroy()
+      left()
+    })
+  })
+  return { ...passage, address }
 }
 
 /** An 'ip:port' where nothing listens, and did a moment ago. */

@@ -1,11 +1,13 @@
 // A process of attackers, each with an address and keys of its own, that do what their parent asks over IPC.
 import { prefixed, readLine, varint } from './wire/lines.mjs'
-import { handshakeAttacks, cutThird } from './attacks-on-handshakes.mjs'
+import { handshakeAttacks, cutThird, damagedHandshake } from './attacks-on-handshakes.mjs'
 import { peerAttacks } from './attacks-by-peers.mjs'
+import { assaults } from './assaults.mjs'
 import { floods } from './floods.mjs'
+import { begin, play } from './scripts.mjs'
 import { readIdentity } from './wire/identity.mjs'
 import { accept, COMMS, connect, lines, MULTISTREAM, Wire } from './wire/session.mjs'
-import { Flag, Type } from './wire/yamux.mjs'
+import { Flag, frame, Type } from './wire/yamux.mjs'
 
 /** One attacker. */
 class Attacker {
@@ -118,6 +120,35 @@ const methods = {
     }
     return bytes
   },
+  /** Repeats an attack without a pause for so long; how many attempts that were. */
+  assault: async ({ actor, name, ms, atOnce = 8 }) => {
+    const attacker = attackers.get(actor)
+    const end = performance.now() + ms
+    let attempts = 0
+    const one = async () => {
+      while (performance.now() < end) {
+        attempts++
+        await assaults[name](attacker).catch(() => {})
+        // Failures may come without the event loop having had its turn.
+        await new Promise(resolve => setImmediate(resolve))
+      }
+    }
+    const all = Promise.all(Array.from({ length: atOnce }, one))
+    setTimeout(() => attacker.current?.wire.reset(), ms)
+    await Promise.race([all, new Promise(resolve => setTimeout(resolve, ms + 500))])
+    return attempts
+  },
+  begin: async ({ actor, conduct }) => {
+    const attacker = attackers.get(actor)
+    attacker.run = await begin(attacker, conduct)
+  },
+  play: async ({ actor, script }) => play(attackers.get(actor).run, script),
+  finish: async ({ actor }) => {
+    const { wire } = attackers.get(actor).run.session
+    wire.end()
+    return wire.closed
+  },
+  damaged: async ({ actor, ...damage }) => damagedHandshake(attackers.get(actor), damage),
   cutThird: async ({ actor, count }) => cutThird(attackers.get(actor), count),
   /** A connection that is open while others offend: its handshake is under way. */
   linger: async ({ actor }) => {
@@ -163,6 +194,44 @@ const methods = {
     }
     await Promise.all(Array.from({ length: streams }, one))
     return taken
+  },
+  /** Negotiation, a message and the end of the stream without waiting for an answer; the ack. */
+  allAtOnce: async ({ actor, frames }) => {
+    const session = await attackers.get(actor).session()
+    const stream = await session.stream()
+    const negotiation = lines(MULTISTREAM, COMMS)
+    const message = Buffer.from([2, 7, 7])
+    if (frames === 1) await stream.send(Buffer.concat([negotiation, message]), Flag.fin)
+    else {
+      const pieces = [
+        { type: Type.data, stream: stream.id, body: negotiation },
+        { type: Type.data, stream: stream.id, body: message },
+        { type: Type.windowUpdate, flags: Flag.fin, stream: stream.id }
+      ]
+      await session.send(Buffer.concat(pieces.map(frame)))
+    }
+    await readLine(stream)
+    await readLine(stream)
+    const status = await stream.readAck()
+    await stream.closed
+    return status
+  },
+  /** A whole stream in one piece, its end, and another message behind that; the first ack. */
+  behindTheEnd: async ({ actor }) => {
+    const session = await attackers.get(actor).session()
+    const stream = await session.stream()
+    const pieces = [
+      { type: Type.data, stream: stream.id, body: lines(MULTISTREAM, COMMS) },
+      { type: Type.data, flags: Flag.fin, stream: stream.id, body: Buffer.from([2, 7, 7]) },
+      { type: Type.data, stream: stream.id, body: Buffer.from([2, 8, 8]) }
+    ]
+    await session.send(Buffer.concat(pieces.map(frame)))
+    await readLine(stream)
+    await readLine(stream)
+    const status = await stream.readAck()
+    await stream.closed
+    if (stream.held.length > 0) throw new Error('an ack too many')
+    return status
   },
   /** The last bytes of a message and the end of its stream in one frame. */
   lastBytesWithEnd: async ({ actor }) => {

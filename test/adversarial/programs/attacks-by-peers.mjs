@@ -154,6 +154,9 @@ export const peerAttacks = {
     frame({ type: Type.windowUpdate, stream: stream.id, length: 1 })
   ),
   'a flood of empty frames': flood((session, stream) => frame({ type: Type.data, stream: stream.id })),
+  'a flood of ends of one stream': flood((session, stream) =>
+    frame({ type: Type.windowUpdate, flags: Flag.fin, stream: stream.id })
+  ),
   'a flood of data for no stream': flood(() =>
     frame({ type: Type.data, stream: 9_999, body: Buffer.alloc(9) })
   ),

@@ -18,6 +18,7 @@ import { prefixed, readLine } from './wire/lines.mjs'
 import { frame } from './wire/yamux.mjs'
 
 const PAUSE_MS = 20
+const PATIENCE_MS = 300
 
 /** Connects, does what it is told, and waits for the end. */
 const onWire = act => async peer => {
@@ -83,6 +84,37 @@ export const cutThird = async (peer, count) => {
   wire.end()
   await wire.closed
   return third.length
+}
+
+/** A whole handshake in which one byte of one piece is another; or one byte is missing, or one too many. */
+export const damagedHandshake = async (peer, { piece, at, how, value }) => {
+  const wire = await peer.wire()
+  const damaged = (number, bytes) => {
+    if (number !== piece) return bytes
+    const place = at % bytes.length
+    if (how === 'missing') return Buffer.concat([bytes.subarray(0, place), bytes.subarray(place + 1)])
+    const other = Buffer.from(bytes)
+    other[place] ^= value
+    if (how === 'changed') return other
+    return Buffer.concat([bytes.subarray(0, place), Buffer.from([value]), bytes.subarray(place)])
+  }
+  // Some damage leaves both sides waiting for each other.
+  const patience = setTimeout(() => wire.end(), PATIENCE_MS)
+  try {
+    await wire.send(damaged(0, lines(MULTISTREAM, NOISE)))
+    await readLine(wire)
+    await readLine(wire)
+    const handshake = new Handshake({ initiator: true })
+    await wire.send(damaged(1, record(handshake.writeFirst())))
+    handshake.readSecond(await readRecord(wire))
+    const third = handshake.writeThird(payload(peer.identity, handshake.staticKey.publicKey))
+    await wire.send(damaged(2, record(third)))
+  } catch {
+    // The node has ended it, or its answer does not fit what was sent.
+  }
+  clearTimeout(patience)
+  wire.end()
+  return wire.closed
 }
 
 export const handshakeAttacks = {

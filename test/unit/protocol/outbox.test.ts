@@ -200,6 +200,36 @@ describe('outbox', () => {
   })
 
   describe('a refusal as too large', () => {
+    it('of every message does not make this side write a whole window each time', async () => {
+      const MIB = 2 ** 20
+      const scene = new Scene({ windowBytes: 4 * MIB })
+      await scene.send(...upTo(64).map(() => 65_536))
+      for (let i = 0; i < 64; i++) {
+        scene.stream.receive(acks(2))
+        await turn()
+      }
+      expect(scene.outcomes).toEqual(upTo(64).map(() => 'refused-too-large'))
+      const written = scene.streams.reduce((sum, { leftBytes }) => sum + leftBytes.length, 0)
+      // The first window, and one message for each refusal.
+      expect(written).toBeLessThan(8 * MIB + 64 * 1_024)
+    })
+
+    it('leaves a small window, which grows with what is answered until it is whole again', async () => {
+      const scene = new Scene({ windowBytes: 1_000_000 })
+      await scene.send(...upTo(40).map(() => 30_000))
+      scene.stream.receive(acks(2))
+      await turn()
+      const inFlight: number[] = []
+      for (let answered = 0; answered < 31;) {
+        const written = numbersOn(scene.stream).length
+        inFlight.push(written - answered)
+        scene.stream.receive(acks(...upTo(written - answered).map(() => 0)))
+        answered = written
+        await turn()
+      }
+      expect(inFlight.slice(0, 4)).toEqual([2, 4, 8, 16])
+    })
+
     it('has the messages behind it written again on a new stream, none lost and none doubled', async () => {
       const scene = await open({}, 5)
       scene.stream.receive(acks(0, 2))
