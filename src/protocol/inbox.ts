@@ -66,7 +66,9 @@ export class Inbox {
     // or a lost connection has told its close by then: only an orderly end can cut a frame off on purpose.
     stream.addEventListener('end', () => queueMicrotask(() => this.#end()))
     stream.addEventListener('close', () => this.#close())
-    if (stream.readableEnded) this.#end()
+    // The end came while the protocol was being agreed on. What came before it is dispatched from the microtask that
+    // listening for messages has queued: the end must not overtake it.
+    if (stream.readableEnded) queueMicrotask(() => this.#end())
   }
 
   #read(data: Uint8Array | Uint8ArrayList): void {

@@ -355,6 +355,25 @@ describe('inbox', () => {
     })
 
     it.each([
+      ['messages are answered', some(2), [0, 1], []],
+      ['a frame is cut off', concat([some(1), Uint8Array.of(5, 1)]), [0], ['the stream ended inside a frame']]
+    ])(
+      'while the protocol is agreed on does not hide what came before: %s',
+      async (_, bytes, numbers, malformed) => {
+        const stream = new TestStream()
+        stream.receiveEnd()
+        // What the negotiation has read too far goes back to the stream.
+        stream.unshift(bytes)
+        const scene = new Scene(stream)
+        await turn()
+        expect(scene.numbers).toEqual(numbers)
+        expect(scene.statuses).toEqual(numbers.map(() => 0))
+        expect(scene.malformed).toEqual(malformed)
+        expect(stream.wasReset).toBe(malformed.length > 0)
+      }
+    )
+
+    it.each([
       ['a reset', (stream: TestStream) => stream.receiveReset()],
       ['a lost connection', (stream: TestStream) => stream.onTransportClosed(new Error('ECONNRESET'))],
       ['a connection that closes without a word', (stream: TestStream) => stream.onTransportClosed()]
