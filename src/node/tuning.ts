@@ -16,6 +16,7 @@ const MAX_FRAME_BYTES = 128 * 1024
 interface WritingConnection {
   socket?: unknown
   sendData: (data: Uint8ArrayList) => { sentBytes: number; canSendMore: boolean }
+  sendReset: () => void
 }
 
 /**
@@ -42,6 +43,12 @@ export function writeTogether(connection: MessageStream): void {
     for (const piece of data) canSendMore = socket.write(piece)
     if (!canSendMore) uncork()
     return { sentBytes: data.byteLength, canSendMore }
+  }
+  // What was said before a reset goes out before it, as it would have without the cork.
+  const sendReset = writing.sendReset.bind(writing)
+  writing.sendReset = () => {
+    uncork()
+    sendReset()
   }
 }
 
