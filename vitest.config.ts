@@ -21,6 +21,8 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'adversarial',
           include: ['test/adversarial/**/*.test.ts'],
+          // Some of them measure.
+          fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 60_000
         }

@@ -3,6 +3,7 @@
  * large), so that what is measured is the containment itself. Without the guards of src/node one mebibyte of ff takes
  * about five seconds of CPU, and a muxer frame of 300 MiB takes 300 MiB.
  */
+import { generatePrivateKey, peerIdFromPrivateKey } from 'bitvmx-p2p'
 import { expect, test } from 'vitest'
 import { LONG, startNode } from '../support/node-process.ts'
 import { startAttackers } from './attacker.ts'
@@ -19,11 +20,35 @@ interface Flood {
   /** The least that the whole must stay within. CPU is counted with its share of garbage collection. */
   cpuMs: number
   grownMiB: number
+  /** Connections that the flood makes in all. */
+  count?: number
+  /** Only peers on the list may come in: the attacker, not the strangers he plays. */
+  listed?: true
 }
 
 const scale = LONG ? 8 : 1
 
 const FLOODS: Flood[] = [
+  { name: 'connections that stay silent', times: 1, bytes: 0, cpuMs: 5_000, grownMiB: 96, count: 1_000 },
+  {
+    name: 'connections that are reset at once',
+    times: 1,
+    bytes: 0,
+    cpuMs: 5_000,
+    grownMiB: 96,
+    count: 2_000
+  },
+  {
+    name: 'handshakes of strangers',
+    times: 1,
+    bytes: 0,
+    cpuMs: 20_000,
+    grownMiB: 96,
+    count: 300,
+    listed: true
+  },
+  { name: 'streams that are reset at once', times: 5, bytes: 12 * MIB, cpuMs: 3_000, grownMiB: 96 },
+  { name: 'messages that nobody reads', times: 1, bytes: 200 * MIB, cpuMs: 10_000, grownMiB: 96 },
   { name: 'ff before anything', times: 20, bytes: MIB, cpuMs: 600, grownMiB: 64 },
   { name: 'ff after the first line', times: 20, bytes: MIB, cpuMs: 600, grownMiB: 64 },
   { name: 'a record of the handshake that never ends', times: 20, bytes: MIB, cpuMs: 1_500, grownMiB: 64 },
@@ -45,7 +70,9 @@ const FLOODS: Flood[] = [
 
 test.each(FLOODS)('$name: $cpuMs ms of CPU and $grownMiB MiB at most', { timeout: 300_000 }, async flood => {
   const create = startAttackers()
+  const key = await generatePrivateKey()
   const node = await startNode({
+    ...(flood.listed === true && { allowList: [{ peerId: peerIdFromPrivateKey(key) }] }),
     rateLimit: { capacity: 1_000_000 },
     limits: {
       maxMessageBytes: MAX_MESSAGE_BYTES,
@@ -54,7 +81,7 @@ test.each(FLOODS)('$name: $cpuMs ms of CPU and $grownMiB MiB at most', { timeout
       messageTimeoutMs: 60_000
     }
   })
-  const attacker = await create({ target: node.addresses[0]! })
+  const attacker = await create({ target: node.addresses[0]!, key })
   // What a first connection loads and compiles is no part of the flood.
   expect(await attacker.enter()).toMatchObject({ admitted: true })
 
@@ -63,6 +90,7 @@ test.each(FLOODS)('$name: $cpuMs ms of CPU and $grownMiB MiB at most', { timeout
       await attacker.call('flood', {
         name: flood.name,
         bytes: flood.bytes,
+        count: flood.count,
         maxMessageBytes: MAX_MESSAGE_BYTES
       })
     }

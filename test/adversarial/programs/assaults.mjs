@@ -1,5 +1,5 @@
 // Attacks at full speed for a given time: each is one attempt, which is repeated without a pause, several at once.
-import { lines, MULTISTREAM, untilThird, negotiateNoise, payload, record } from './wire/session.mjs'
+import { COMMS, lines, MULTISTREAM, untilThird, negotiateNoise, payload, record } from './wire/session.mjs'
 import { varint } from './wire/lines.mjs'
 import { Flag, frame, Type } from './wire/yamux.mjs'
 
@@ -27,11 +27,13 @@ export const assaults = {
   /** The following two are those of a peer who is on the list. */
   'oversize prefixes': async peer => {
     const session = await peer.session()
-    while (session.open) {
+    const message = Buffer.concat([lines(MULTISTREAM, COMMS), varint(200_000_000)])
+    const oversize = async () => {
       const stream = await session.stream()
-      await stream.send(Buffer.concat([lines(MULTISTREAM, '/bitvmx/comms/1.0.0'), varint(200_000_000)]))
+      await stream.send(message)
       await stream.closed
     }
+    while (session.open) await Promise.all(Array.from({ length: 25 }, oversize))
   },
   'stream flood': async peer => {
     const session = await peer.session()

@@ -7,9 +7,10 @@ import {
   record,
   Session,
   untilThird,
-  COMMS
+  COMMS,
+  Wire
 } from './wire/session.mjs'
-import { readLine, varint } from './wire/lines.mjs'
+import { prefixed, readLine, varint } from './wire/lines.mjs'
 import { Flag, frame, Type } from './wire/yamux.mjs'
 
 const CHUNK_BYTES = 65_536
@@ -29,12 +30,47 @@ async function pourFrames(session, make, bytes) {
   }
 }
 
+/** Does something so many times, several at once; failures are the node's right. */
+async function many(count, act) {
+  let next = 0
+  const one = async () => {
+    while (next < count) await act(next++).catch(() => {})
+  }
+  await Promise.all(Array.from({ length: 32 }, one))
+}
+
+/** An address of this machine for each number. */
+function address(number) {
+  return `127.20.${number >> 7}.${(number & 0x7f) + 1}`
+}
+
 async function end(wire) {
   wire.reset()
   await wire.closed
 }
 
 export const floods = {
+  /** From many addresses; most of them find no room. */
+  'connections that stay silent': async (peer, bytes, { count }) => {
+    const wires = []
+    await many(count, async i => {
+      const wire = await Wire.connect({ ...peer.target, from: address(i) })
+      await wire.send(lines(MULTISTREAM))
+      wires.push(wire)
+    })
+    for (const wire of wires) wire.reset()
+    await Promise.all(wires.map(wire => wire.closed))
+  },
+  'connections that are reset at once': async (peer, bytes, { count }) =>
+    many(count, async i => end(await Wire.connect({ ...peer.target, from: address(i) }))),
+  'handshakes of strangers': async (peer, bytes, { count }) =>
+    many(count, async i => {
+      const wire = await Wire.connect({ ...peer.target, from: address(i) })
+      await negotiateNoise(wire)
+      const handshake = await untilThird(wire)
+      await wire.send(record(handshake.writeThird(payload(peer.other, handshake.staticKey.publicKey))))
+      await wire.closed
+    }),
   'ff before anything': async (peer, bytes) => {
     const wire = await peer.wire()
     await pour(wire, Buffer.alloc(CHUNK_BYTES, 0xff), bytes)
@@ -103,6 +139,30 @@ export const floods = {
       return frame({ type: Type.windowUpdate, flags: Flag.syn, stream })
     }
     await pourFrames(session, open, bytes)
+    await end(session.wire)
+  },
+  'streams that are reset at once': async (peer, bytes) => {
+    const session = await peer.session()
+    const openAndReset = () => {
+      const stream = session.nextStream
+      session.nextStream += 2
+      return Buffer.concat([
+        frame({ type: Type.windowUpdate, flags: Flag.syn, stream }),
+        frame({ type: Type.windowUpdate, flags: Flag.rst, stream })
+      ])
+    }
+    await pourFrames(session, openAndReset, bytes)
+    await end(session.wire)
+  },
+  /** Whole messages, which nobody takes out of the receiver channel. */
+  'messages that nobody reads': async (peer, bytes) => {
+    const session = await peer.session()
+    const stream = await session.messages()
+    const message = prefixed(Buffer.alloc(CHUNK_BYTES - 3))
+    for (let left = bytes; left > 0 && session.open; left -= CHUNK_BYTES) {
+      await stream.window(message.length)
+      await stream.send(message)
+    }
     await end(session.wire)
   },
   /** Whole windows of many streams, of messages that lack their last byte. */
