@@ -45,6 +45,8 @@ export interface LocalNode extends Reachable {
   event: <M extends Match>(match: M, deadlineMs?: number) => Promise<Extract<P2pEvent, { type: M['type'] }>>
   /** How many matching events there have been. */
   count: (match: Match) => number
+  /** Lets go of all events so far. */
+  forget: () => void
   /** Everything that the network thread has told before this call is in `events`. */
   settled: () => Promise<void>
 }
@@ -120,6 +122,10 @@ export function observe(p2p: P2p): LocalNode {
     dial: (peer, address = peer.addresses[0]!) => p2p.sender.dial(peer.peerId, address),
     sendMsg: (peer, data) => p2p.sender.sendMsg(peer.peerId, data),
     event: async (match, deadlineMs = EVENT_DEADLINE_MS) => (await next(match, deadlineMs)) as never,
+    forget: () => {
+      events.splice(0)
+      untaken.clear()
+    },
     count: match => events.filter(event => matches(event, match)).length,
     settled: async () => {
       await p2p.runtime.inspectAsync()

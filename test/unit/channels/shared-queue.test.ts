@@ -1,7 +1,6 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { collectGarbage } from '../../support/garbage.ts'
 import { concat, get, pattern, put, queuePair, seed } from './support.ts'
 import type { QueueRecord } from './support.ts'
 
@@ -22,15 +21,6 @@ const size = fc.oneof(
     arbitrary: fc.constantFrom(0, 1, MIB, SEGMENT - 32, SEGMENT - 31, SEGMENT - 16, SEGMENT, 2 * MIB + 3)
   }
 )
-
-/** Collects garbage. Node hands out the means only to a context made after the flag is set. */
-async function collect(): Promise<void> {
-  setFlagsFromString('--expose-gc')
-  const gc = runInNewContext('gc') as () => void
-  // A WeakRef keeps its target alive until the end of the turn in which it was made.
-  await new Promise(resolve => setImmediate(resolve))
-  gc()
-}
 
 /** Weak references to the memory of every segment that was announced. */
 function watched(): { pair: ReturnType<typeof queuePair>; alive: () => number; deliver: () => void } {
@@ -218,7 +208,7 @@ describe('shared queue', () => {
         deliver()
         if (get(pair.reader) === undefined) throw new Error('nothing to read')
       }
-      await collect()
+      await collectGarbage()
       // Segment 1, and at most the two that the ends have before them.
       expect(alive()).toBeLessThanOrEqual(3)
     })
@@ -229,7 +219,7 @@ describe('shared queue', () => {
       deliver()
       expect(alive()).toBe(31)
       for (let i = 0; i < 30; i++) if (get(pair.reader) === undefined) throw new Error('nothing to read')
-      await collect()
+      await collectGarbage()
       // The pool of 8, the segment that the ends are in, and the one that the reader has just left.
       expect(alive()).toBeLessThanOrEqual(10)
     })
