@@ -14,7 +14,7 @@ const MAX_OWED_FRAMES = 262_144
  * Streams without a whole message that a peer may open: at once, and per second. A default node of another
  * implementation opens about ten for services we do not have; each message above our limit takes one, too.
  */
-const IDLE_STREAMS = { capacity: 1_024, refillPerSecond: 64 }
+const IDLE_STREAMS = { capacity: 1_024, refillPerSecond: 16 }
 
 /** Bytes that may arrive on streams whose protocol is being agreed on: upstream keeps them, 4 MiB for each stream. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024

@@ -40,7 +40,8 @@ function guardHandle(handle: Partial<RawServer> | undefined, isUnwelcome: (ip: s
   const peer: { address?: string } = {}
   // Called on the handle, which node:net finds its server by.
   handle.onconnection = function guarded(this: unknown, error, connection) {
-    if (isRaw(connection) && connection.getpeername(peer) === 0 && isUnwelcome(peer.address ?? '')) {
+    // Who has gone already has no name any more.
+    if (isRaw(connection) && (connection.getpeername(peer) !== 0 || isUnwelcome(peer.address!))) {
       connection.reset(nothing)
       return
     }

@@ -25,7 +25,7 @@ import { snapshot } from './snapshot.ts'
  */
 const MAX_UNREAD_CONTROL = 65_536
 /** Connections of barred peers from one address that cost it nothing: at once, and per second. */
-const KNOCKS = { capacity: 64, refillPerSecond: 4 }
+const KNOCKS = { capacity: 32, refillPerSecond: 1 }
 /** Connections turned away for lack of room are reported at most this often, in milliseconds. */
 const REFUSAL_INTERVAL_MS = 10_000
 

@@ -207,7 +207,7 @@ describe('who pays', () => {
       attempts++
       expect((await peer.enter()).admitted).toBe(false)
     }
-    expect(attempts).toBeGreaterThan(64)
+    expect(attempts).toBeGreaterThan(32)
     expect(limits(node)[1]).toEqual({ type: 'ConnectionLimit', ip: from, cause: 'protocol-abuse' })
     expect(await peer.enter()).toMatchObject({ admitted: false, bytes: 0 })
     expect((await bucketOf(node, peer.peerId, 3)).debits).toHaveLength(3)

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
@@ -54,4 +55,15 @@ test('a Node that is built differently resets it right after', async () => {
   expect(await knock(port, '127.5.0.3')).toBe('welcome')
   expect(handedOn).toEqual(['127.5.0.3'])
   expect(made()).toBe(2)
+})
+
+test('who has gone before the server looks costs no socket', async () => {
+  const { handedOn, port, made } = await listen('127.5.0.2')
+  // This thread stands still meanwhile: the kernel accepts, nobody else.
+  execFileSync(process.execPath, [
+    '-e',
+    `const socket = require('node:net').connect(${port}, '127.0.0.1', () => socket.resetAndDestroy())`
+  ])
+  expect(await knock(port, '127.5.0.3')).toBe('welcome')
+  expect({ handedOn, made: made() }).toEqual({ handedOn: ['127.5.0.3'], made: 1 })
 })
