@@ -58,8 +58,12 @@ export function toPlain(err: unknown, fallback: P2pErrorCode): PlainError {
     : { code: fallback, message: messageOf(err) }
 }
 
-/** What an unknown thrown value says, at most 500 characters: remote parties influence some of these texts. */
+/**
+ * What an unknown thrown value says, at most 500 characters: remote parties influence some of these texts. libp2p also
+ * rejects with the event that ended a wait, which may hold the error.
+ */
 export function messageOf(err: unknown): string {
+  if (err instanceof Event) return 'error' in err ? messageOf(err.error) : `ended by a ${err.type}`
   const text = err instanceof Error ? err.message || err.name : String(err)
   return text.length > 500 ? `${text.slice(0, 500)}…` : text
 }

@@ -36,7 +36,7 @@ function nameOf(reason: string | undefined): string | null {
 }
 
 /** Hands over the bytes of `hex` in pieces of this size. */
-function feed<Fault>(hex: string, size: number, push: (piece: Uint8Array) => Fault | undefined): void {
+function feed(hex: string, size: number, push: (piece: Uint8Array) => unknown): void {
   const bytes = Buffer.from(hex, 'hex')
   for (let at = 0; at < bytes.length; at += size) push(bytes.subarray(at, at + size))
 }

@@ -131,6 +131,7 @@ export const peerAttacks = {
     await session.wire.send(sealed)
   }),
   'a record too short to be one': onSession(async session => session.wire.send(record(Buffer.alloc(5)))),
+  'a record of 0 bytes': onSession(async session => session.wire.send(record(Buffer.alloc(0)))),
   'a record of 64 KiB of garbage': onSession(async session => {
     await session.wire.send(record(Buffer.alloc(65_535, 3)))
   }),
