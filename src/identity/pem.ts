@@ -1,5 +1,6 @@
 import { createECDH, createPrivateKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { invalidKey } from './errors.ts'
+import { RSA_NUMBERS_DISAGREE } from './rsa.ts'
 import type { RawKey } from './types.ts'
 
 const BEGIN = /-----BEGIN ([A-Z0-9 ]{1,40})-----/g
@@ -40,8 +41,7 @@ function fromKeyObject(key: KeyObject, form: string): RawKey {
     return { type: 'Ed25519', raw, form: `Ed25519 in a ${form}` }
   }
   if (type === 'rsa') {
-    const raw = Uint8Array.from(key.export({ type: 'pkcs1', format: 'der' }))
-    return { type: 'RSA', raw, form: `RSA in a ${form}` }
+    return { type: 'RSA', raw: pkcs1(key, form), form: `RSA in a ${form}` }
   }
   if (type !== 'ec') throw invalidKey(form, `it is a key of type ${type}; wanted Ed25519, secp256k1 or RSA`)
 
@@ -52,6 +52,15 @@ function fromKeyObject(key: KeyObject, form: string): RawKey {
     throw invalidKey(form, 'its scalar is out of range, or its public key is not that of its private key')
   }
   return { type: 'secp256k1', raw, form: `secp256k1 in a ${form}` }
+}
+
+/** An RSA key's own encoding. Newer versions of OpenSSL refuse to write down numbers that cannot be a key. */
+function pkcs1(key: KeyObject, form: string): Uint8Array {
+  try {
+    return Uint8Array.from(key.export({ type: 'pkcs1', format: 'der' }))
+  } catch {
+    throw invalidKey(form, RSA_NUMBERS_DISAGREE)
+  }
 }
 
 /** The scalar of a sound key. OpenSSL takes any scalar, and on trust the public key that may stand beside it. */

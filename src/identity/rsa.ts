@@ -12,6 +12,10 @@ const MAX_PUBLIC_EXPONENT = 2n ** 31n - 1n
 /** Any message will do: see `isPair`. */
 const PROBE = new Uint8Array(32)
 
+/** What is wrong with most unsound keys. */
+export const RSA_NUMBERS_DISAGREE =
+  'its numbers do not belong together (two primes wanted, and a public exponent under 2^31)'
+
 /** What is wrong with a PKCS#1 private key in DER, or undefined if it is sound. OpenSSL checks none of this. */
 export function rsaProblem(der: Uint8Array): string | undefined {
   try {
@@ -33,7 +37,7 @@ function problemOf(key: KeyObject, der: Uint8Array): string | undefined {
     return 'it is followed by something else, or not written as DER prescribes'
   }
   if (!isConsistent(key.export({ format: 'jwk' })) || !isPair(key, publicKey)) {
-    return 'its numbers do not belong together (two primes wanted, and a public exponent under 2^31)'
+    return RSA_NUMBERS_DISAGREE
   }
   return undefined
 }
