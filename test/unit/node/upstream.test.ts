@@ -1,0 +1,70 @@
+/**
+ * What the guards of src/node stand in front of is not libp2p's documented interface. When one of these fails after an
+ * upgrade, read the guard that is named before anything else; whether it still guards is what the adversarial tests say.
+ */
+import '../../../src/node/polyfill.ts'
+import { readFileSync } from 'node:fs'
+import type { Server } from 'node:net'
+import { yamux } from '@chainsafe/libp2p-yamux'
+import type { Logger } from '@libp2p/interface'
+import { tcp } from '@libp2p/tcp'
+import { multiaddrConnectionPair } from '@libp2p/utils'
+import { Uint8ArrayList } from 'uint8arraylist'
+import { describe, expect, it } from 'vitest'
+
+const ROOT = new URL('../../../', import.meta.url)
+
+interface Package {
+  version: string
+  dependencies: Record<string, string>
+}
+
+function packageAt(path: string): Package {
+  return JSON.parse(readFileSync(new URL(`${path}package.json`, ROOT), 'utf8')) as Package
+}
+
+const silent: Logger = Object.assign(() => {}, {
+  enabled: false,
+  error: () => {},
+  trace: () => {},
+  newScope: () => silent
+})
+
+describe('upstream is as it was read', () => {
+  it('in the versions that are named, each exactly', () => {
+    for (const [name, version] of Object.entries(packageAt('').dependencies)) {
+      expect(version, name).toMatch(/^\d+\.\d+\.\d+$/)
+      expect(packageAt(`node_modules/${name}/`).version, name).toBe(version)
+    }
+  })
+
+  it('in the versions that those bring along', () => {
+    expect(packageAt('node_modules/@libp2p/utils/').version).toBe('7.4.1')
+    expect(packageAt('node_modules/@libp2p/multistream-select/').version).toBe('7.0.28')
+  })
+
+  it('the muxer has the methods that the muxer guard replaces, and calls them', () => {
+    const [ours, theirs] = multiaddrConnectionPair()
+    const muxer = yamux()().createStreamMuxer(ours) as unknown as Record<string, unknown>
+    expect(muxer['streams']).toEqual([])
+    for (const name of ['onData', 'onRemoteStream', 'onCreateStream', 'handleFrame', 'sendFrame']) {
+      expect(muxer[name], name).toBeTypeOf('function')
+    }
+    theirs.abort(new Error('over'))
+    ours.abort(new Error('over'))
+  })
+
+  it('a connection hands its bytes to onData, and keeps what came early in readBuffer', () => {
+    const [ours, theirs] = multiaddrConnectionPair()
+    expect(ours).toHaveProperty('onData')
+    expect((ours as unknown as { readBuffer: unknown }).readBuffer).toBeInstanceOf(Uint8ArrayList)
+    theirs.abort(new Error('over'))
+    ours.abort(new Error('over'))
+  })
+
+  it('a TCP listener has its server, with one listener for connections', () => {
+    const transport = tcp()({ logger: { forComponent: () => silent } })
+    const { server } = transport.createListener({ upgrader: {} as never }) as unknown as { server: Server }
+    expect(server.listeners('connection')).toHaveLength(1)
+  })
+})
