@@ -62,6 +62,17 @@ describe('upstream is as it was read', () => {
     ours.abort(new Error('over'))
   })
 
+  it('a muxed stream has the parts that are tuned', async () => {
+    const [ours, theirs] = multiaddrConnectionPair()
+    const stream = await yamux()().createStreamMuxer(ours).createStream()
+    for (const name of ['maxMessageSize', 'state', 'recvWindow', 'recvWindowCapacity']) {
+      expect((stream as unknown as Record<string, unknown>)[name], name).toBeTypeOf('number')
+    }
+    expect(stream).toHaveProperty('sendWindowUpdate')
+    theirs.abort(new Error('over'))
+    ours.abort(new Error('over'))
+  })
+
   it('a TCP listener has its server, with one listener for connections', () => {
     const transport = tcp()({ logger: { forComponent: () => silent } })
     const { server } = transport.createListener({ upgrader: {} as never }) as unknown as { server: Server }
