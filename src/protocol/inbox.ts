@@ -195,13 +195,9 @@ export class Inbox {
     this.#answer()
     this.#close()
     const reset = (): void => stream.abort(new Error('a message above the limit'))
-    if (stream.writeBufferLength === 0) {
-      reset()
-      return
-    }
-    const cancel = clock.after(LAST_ACK_TIMEOUT_MS, reset)
-    stream.addEventListener('idle', reset)
-    stream.addEventListener('close', cancel)
+    stream.addEventListener('close', clock.after(LAST_ACK_TIMEOUT_MS, reset))
+    // The end is told first: at a reset, but not behind an end, go-yamux throws away acks that nobody has read yet.
+    stream.close().then(reset, reset)
   }
 
   #end(): void {

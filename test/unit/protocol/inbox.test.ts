@@ -205,11 +205,13 @@ describe('inbox', () => {
   })
 
   describe('a message above the limit', () => {
-    it('is answered behind the messages before it, and the stream is reset, without any of its payload', () => {
+    it('is answered behind the messages before it, and the stream is ended and reset, without any of its payload', async () => {
       const scene = new Scene()
       scene.stream.receive(concat([some(2), frame(message(2, 50_001)).slice(0, 1_000)]))
       expect(scene.numbers).toEqual([0, 1])
       expect(scene.statuses).toEqual([0, 0, 2])
+      expect(scene.stream.wasEnded).toBe(true)
+      await turn()
       expect(scene.stream.wasReset).toBe(true)
       expect(scene.malformed).toEqual([])
       expect(scene.dropped).toEqual([])
@@ -233,6 +235,7 @@ describe('inbox', () => {
       scene.stream.grant(1)
       await turn()
       expect(scene.statuses).toEqual([0, 0, 2])
+      expect(scene.stream.wasEnded).toBe(true)
       expect(scene.stream.wasReset).toBe(true)
       expect(scene.clock.armed).toBe(0)
     })
@@ -261,7 +264,9 @@ describe('inbox', () => {
       scene.stream.grant(100)
       await turn()
       expect(scene.statuses).toEqual([2])
-      expect(scene.stream.wasReset).toBe(true)
+      // Both sides have ended it: there is nothing left to reset.
+      expect(scene.stream.wasEnded).toBe(true)
+      expect(scene.stream.status).toBe('closed')
     })
   })
 
