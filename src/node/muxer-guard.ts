@@ -94,6 +94,7 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
   const ended = new WeakSet<Stream>()
   const find = (id: number): Stream | undefined => muxer.streams.find(({ streamId }) => streamId === id)
   let remoteStreams = 0
+  let isFirst = true
 
   muxer.onCreateStream = options => {
     const stream = onCreateStream(options)
@@ -102,7 +103,11 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     return stream
   }
   muxer.onRemoteStream = stream => {
-    conduct.opened()
+    // By its first stream a peer comes in, and connections have an allowance of their own (runtime/peers.ts): whoever
+    // has used up that for streams can still come again and behave.
+    const counts = !isFirst
+    isFirst = false
+    if (counts) conduct.opened()
     tuneStream(stream)
     remoteStreams++
     stream.addEventListener('close', () => remoteStreams--)
@@ -110,7 +115,10 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     const opening = new OpeningStream(stream, conduct, () => named())
     named = opened(stream, connection)
     openings.set(stream, opening)
-    remoteStream(stream, { taken: () => opening.taken(), served: () => conduct.served() })
+    remoteStream(stream, {
+      taken: () => opening.taken(),
+      served: () => (counts ? conduct.served() : undefined)
+    })
     onRemoteStream(stream)
   }
   muxer.sendFrame = (header, data) => {
