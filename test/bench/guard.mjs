@@ -8,10 +8,15 @@ import { median } from './statistics.mjs'
 const OURS = CONTENDERS[0]
 const MIB = 1024 * 1024
 
-/** This module's messages per second are at least so many times those of `peer`. */
+/**
+ * This module's messages per second are at least so many times those of `peer`: about half of what docs/performance.md
+ * shows, because the machine may be busy with anything.
+ */
 export const GUARDS = [
   { size: 100, flight: 1_024, peer: 'stream-per-message', atLeast: 100 },
-  { size: MIB, flight: 8, peer: 'stream-per-message', atLeast: 1 }
+  { size: 100, flight: 1_024, peer: 'ws', atLeast: 0.8 },
+  { size: 150_000, flight: 8, peer: 'ws', atLeast: 0.6 },
+  { size: MIB, flight: 8, peer: 'stream-per-message', atLeast: 0.8 }
 ]
 
 /** The cells that the guards need, and who is measured in each. */
