@@ -17,9 +17,9 @@ import { guardNegotiation } from './negotiation-guard.ts'
 import { writeTogether } from './tuning.ts'
 
 /** The only security protocol spoken (docs/protocol.md, "Connections"). */
-const NOISE_PROTOCOL = '/noise'
+const NOISE_PROTOCOLS: readonly string[] = ['/noise']
 /** The only muxer. It is named in the handshake, or negotiated behind it. */
-const YAMUX_PROTOCOL = '/yamux/1.0.0'
+const YAMUX_PROTOCOLS: readonly string[] = ['/yamux/1.0.0']
 
 /** Inbound handshakes under way at once, in all and from one rate subject: one address never takes all places. */
 const MAX_PENDING = 256
@@ -138,7 +138,7 @@ async function outbound<T>(connection: MultiaddrConnection, upgrade: () => Promi
 
 function guardConnection(connection: MultiaddrConnection, failed?: (reason: string) => void): void {
   writeTogether(connection)
-  guardNegotiation(connection, NOISE_PROTOCOL, reason => {
+  guardNegotiation(connection, NOISE_PROTOCOLS, reason => {
     failed?.(reason)
     connection.abort(new Error(reason))
   })
@@ -156,7 +156,7 @@ export function guardEncrypter(
     identified(connection, remotePeer.toString())
     guardRecords(connection)
     if (streamMuxer === undefined)
-      guardNegotiation(connection, YAMUX_PROTOCOL, reason => connection.abort(new Error(reason)))
+      guardNegotiation(connection, YAMUX_PROTOCOLS, reason => connection.abort(new Error(reason)))
     return secured
   }
   encrypter.secureInbound = async (connection, options) => guard(await secureInbound(connection, options))

@@ -37,6 +37,8 @@ export interface StreamUses {
   taken: () => void
   /** It has carried a message. */
   served: () => void
+  /** It has carried a ping. @throws AbuseError when there are too many */
+  pinged: () => void
 }
 
 export interface MuxerGuardInit {
@@ -117,7 +119,8 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     openings.set(stream, opening)
     remoteStream(stream, {
       taken: () => opening.taken(),
-      served: () => (counts ? conduct.served() : undefined)
+      served: () => (counts ? conduct.served() : undefined),
+      pinged: () => conduct.ping()
     })
     onRemoteStream(stream)
   }

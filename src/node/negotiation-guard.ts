@@ -17,19 +17,19 @@ type Readable = MessageStream & {
 /**
  * Watches a remote negotiate a protocol (multistream-select) and stops him at the first byte that cannot be right.
  * The reader behind it takes time that grows with the square of the length of a broken prefix, so a few hundred
- * kilobytes would stop this thread for seconds. When the line `accepts` has gone by the guard steps aside: what
+ * kilobytes would stop this thread for seconds. When one of the lines `accepts` has gone by the guard steps aside: what
  * follows belongs to that protocol, even if the answer is still on its way.
  *
- * @returns tells whether that line has gone by
+ * @returns tells whether one has gone by
  */
 export function guardNegotiation(
   stream: MessageStream,
-  accepts: string,
+  accepts: readonly string[],
   fail: (reason: string) => void
 ): () => boolean {
   const readable = stream as Readable
   const onData = readable.onData.bind(readable)
-  const lines = new LineReader(`${accepts}\n`)
+  const lines = new LineReader(accepts)
   // What came before the guard is held by the stream, and is read first.
   const early = lines.push(readable.readBuffer)
   if (early !== undefined) {
@@ -51,7 +51,8 @@ export function guardNegotiation(
 
 /** Reads length-prefixed lines just far enough to know that they are lines. */
 class LineReader {
-  readonly #accepts: string
+  readonly #accepts: readonly string[]
+  readonly #longest: number
   #lines = 0
   /** Of the current line: its length once known, the prefix's first byte before that, and its first bytes as text. */
   #length = -1
@@ -60,8 +61,9 @@ class LineReader {
   #left = 0
   done = false
 
-  constructor(accepts: string) {
-    this.#accepts = accepts
+  constructor(accepts: readonly string[]) {
+    this.#accepts = accepts.map(name => `${name}\n`)
+    this.#longest = Math.max(...this.#accepts.map(line => line.length))
   }
 
   /** Takes bytes; the reason when they are no line. */
@@ -95,10 +97,10 @@ class LineReader {
   }
 
   #character(byte: number): string | undefined {
-    if (this.#text.length < this.#accepts.length) this.#text += String.fromCharCode(byte)
+    if (this.#text.length < this.#longest) this.#text += String.fromCharCode(byte)
     if (--this.#left > 0) return undefined
     if (byte !== 0x0a) return 'protocol negotiation: a line without its end'
-    this.done = this.#length === this.#accepts.length && this.#text === this.#accepts
+    this.done = this.#length <= this.#longest && this.#accepts.includes(this.#text)
     return undefined
   }
 }

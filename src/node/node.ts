@@ -22,6 +22,7 @@ import { ListenGuard } from './listening.ts'
 import { guardMuxer } from './muxer-guard.ts'
 import type { StreamUses } from './muxer-guard.ts'
 import { guardNegotiation } from './negotiation-guard.ts'
+import { PING_PROTOCOL, servePings } from './ping.ts'
 
 /** Message streams that a peer may have open on one connection at once (docs/protocol.md, "Streams"). */
 export const MAX_INBOUND_STREAMS = 256
@@ -32,6 +33,10 @@ const MAX_MUXED_STREAMS = 320
  * a full window of unread data always fits.
  */
 const MAX_STREAM_WINDOW_BYTES = 1024 * 1024
+/** What is spoken on streams. */
+const PROTOCOLS = [PROTOCOL_ID, PING_PROTOCOL]
+/** Streams for pings that a peer may have open on one connection; libp2p resets any more. */
+const MAX_PING_STREAMS = 2
 /** Dials under way and waiting; the application's own bound on unsettled dials is smaller. */
 const MAX_DIALS = 8_192
 
@@ -104,7 +109,7 @@ export async function createNode(init: NodeInit): Promise<Node> {
             maxStreams: MAX_MUXED_STREAMS,
             conductOf: connection => conducts.of(identities.get(connection)!),
             stream: (stream, connection) =>
-              guardNegotiation(stream, PROTOCOL_ID, reason => connection.abort(new Error(reason))),
+              guardNegotiation(stream, PROTOCOLS, reason => connection.abort(new Error(reason))),
             remoteStream: (stream, use) => uses.set(stream, use),
             goneAway: connection => void closeConnection(connection)
           }
@@ -139,10 +144,24 @@ export async function createNode(init: NodeInit): Promise<Node> {
     init.stream(linkOf(connection), stream, () => use?.served())
     use?.taken()
   }
+  const onPings = (stream: Stream, connection: Connection): void => {
+    const use = uses.get(stream)
+    servePings(stream, () => {
+      try {
+        use?.pinged()
+        return true
+      } catch (err) {
+        linkOf(connection).connection.abort(err as Error)
+        return false
+      }
+    })
+    use?.taken()
+  }
   await libp2p.handle(PROTOCOL_ID, onStream, {
     maxInboundStreams: MAX_MUXED_STREAMS,
     maxOutboundStreams: MAX_MUXED_STREAMS
   })
+  await libp2p.handle(PING_PROTOCOL, onPings, { maxInboundStreams: MAX_PING_STREAMS })
   try {
     await libp2p.start()
     listening.assertBound()

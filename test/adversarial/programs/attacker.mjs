@@ -8,6 +8,7 @@ import { begin, play } from './scripts.mjs'
 import { readIdentity } from './wire/identity.mjs'
 import { accept, COMMS, connect, lines, MULTISTREAM, Wire } from './wire/session.mjs'
 import { Flag, frame, Type } from './wire/yamux.mjs'
+import { serve } from './serve.mjs'
 
 /** One attacker. */
 class Attacker {
@@ -298,11 +299,4 @@ const methods = {
   }
 }
 
-process.on('message', async ({ call, method, body }) => {
-  try {
-    process.send({ reply: call, value: await methods[method](body) })
-  } catch (err) {
-    process.send({ reply: call, error: { message: String(err?.stack ?? err) } })
-  }
-})
-process.on('disconnect', () => process.exit())
+serve(methods)

@@ -1,5 +1,6 @@
 // A peer that exchanges messages with a node for as long as it is told to, and notices everything that goes wrong.
 import { generatePrivateKey, P2p } from 'bitvmx-p2p'
+import { serve } from './serve.mjs'
 
 let p2p
 let running = true
@@ -47,11 +48,4 @@ const methods = {
   }
 }
 
-process.on('message', async ({ call, method, body }) => {
-  try {
-    process.send({ reply: call, value: await methods[method](body) })
-  } catch (err) {
-    process.send({ reply: call, error: { message: String(err?.stack ?? err) } })
-  }
-})
-process.on('disconnect', () => process.exit())
+serve(methods)

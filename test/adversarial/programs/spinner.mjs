@@ -1,4 +1,6 @@
 // Burns CPU and does nothing with it: what an attacker's own use of this machine costs everybody on it.
+import { serve } from './serve.mjs'
+
 const PERIOD_MS = 10
 
 const methods = {
@@ -13,7 +15,4 @@ const methods = {
   }
 }
 
-process.on('message', async ({ call, method, body }) => {
-  process.send({ reply: call, value: await methods[method](body) })
-})
-process.on('disconnect', () => process.exit())
+serve(methods)

@@ -1,5 +1,6 @@
 // A TCP proxy that passes on so many bytes per second, in each direction.
 import { connect, createServer } from 'node:net'
+import { serve } from './serve.mjs'
 
 const TICK_MS = 20
 
@@ -43,7 +44,4 @@ const methods = {
     })
 }
 
-process.on('message', async ({ call, method, body }) => {
-  process.send({ reply: call, value: await methods[method](body) })
-})
-process.on('disconnect', () => process.exit())
+serve(methods)
