@@ -49,5 +49,6 @@ function tooLong(form: string): Error {
 
 function kindOf(value: unknown): string {
   if (value === null || value === undefined) return String(value)
+  if (types.isPromise(value)) return 'a Promise, which generatePrivateKey() gives and is to be awaited'
   return types.isAnyArrayBuffer(value) ? 'an ArrayBuffer' : `a value of type ${typeof value}`
 }

@@ -144,6 +144,11 @@ describe('refused forms', () => {
     ['a number', 7, 'a value of type number'],
     ['an object', { length: 3 }, 'a value of type object'],
     ['an array', [8, 1, 18], 'a value of type object'],
+    [
+      'a promise of one',
+      Promise.resolve(fixture('ed25519')),
+      'a Promise, which generatePrivateKey() gives and is to be awaited'
+    ],
     ['an ArrayBuffer', new ArrayBuffer(68), 'an ArrayBuffer'],
     ['a DataView', new DataView(new ArrayBuffer(68)), 'a value of type object'],
     ['a pretended Uint8Array', Object.create(Uint8Array.prototype), 'a value of type object'],
