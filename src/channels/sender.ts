@@ -21,7 +21,10 @@ export interface Sender {
    * `senderBytes` of this peer are handed over and their Status not yet read), ERR_CLOSED (after the end)
    */
   send: (command: Command) => number
-  /** `send({ type: 'Dial', … })`: ends in one `Connected`, or one `Error` with this id. */
+  /**
+   * `send({ type: 'Dial', … })`: ends in one `Connected`, or one `Error` with this id. Nothing is told of a peer that is
+   * connected already, or whose `Connected` another dial has brought about: that event has been, or stands in the channel.
+   */
   dial: (peerId: string, address: string) => number
   /** `send({ type: 'SendMsg', … })`: ends in exactly one `Status` with this id. */
   sendMsg: (peerId: string, data: Uint8Array) => number

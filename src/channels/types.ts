@@ -6,7 +6,7 @@ import type { P2pErrorCode } from '../errors.ts'
 /** What an application can ask of the network through the sender channel. */
 export type Command =
   | {
-      /** Open a connection to a peer at an address; ends in one `Connected` or one `Error` that carries the id. */
+      /** Open a connection to a peer at an address; ends as the doc of `Sender.dial` says. */
       type: 'Dial'
       /** The peer ID that the node there must prove. */
       peerId: string
