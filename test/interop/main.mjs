@@ -5,11 +5,13 @@ import { build, cacheFolder, NAMES, OURS } from './kinds.mjs'
 import { Matrix } from './matrix.mjs'
 import { killAll } from './peers.mjs'
 import { SCENARIOS } from './scenarios/index.mjs'
+import { measureSpeed } from './speed.mjs'
 
 const HELP = `Usage: npm run interop -- [options]
 
   --only NAMES       other implementations, of ${NAMES.join(',')} (our module with itself always runs)
   --scenario NAMES   ${SCENARIOS.map(({ name }) => name).join(',')}
+  --speed            messages a second between several kinds of peers, in place of the scenarios
   --quick            smaller messages, and fewer
   --no-docs          leave docs/interop.md as it is (so do --only, --scenario and --quick)
   --help
@@ -24,6 +26,7 @@ const { values } = parseArgs({
     only: { type: 'string' },
     scenario: { type: 'string' },
     quick: { type: 'boolean', default: false },
+    speed: { type: 'boolean', default: false },
     'no-docs': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false }
   }
@@ -41,6 +44,10 @@ async function main() {
   ).map(name => SCENARIOS.find(scenario => scenario.name === name))
   const start = performance.now()
   const { kinds, leftOut, broken } = await build(names, say)
+  if (values.speed) {
+    console.log(`\n${await measureSpeed(kinds, say)}`)
+    return true
+  }
   const matrix = new Matrix(scenarios, [OURS, ...kinds], { leftOut, broken })
   for (const kind of matrix.kinds) {
     for (const scenario of scenarios) {

@@ -12,7 +12,7 @@ use libp2p::{PeerId, Stream};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
-    frames::{Decoder, MAX_ACK, PROTOCOL, Violation, frame},
+    frames::{Decoder, MAX_ACK, PROTOCOL, TOO_LARGE, Violation, frame},
     node::{Node, Result},
 };
 
@@ -160,6 +160,9 @@ async fn read_acks(
         }
         while let Some(status) = decoder.next_ack(window.available_permits() < batch.window)? {
             fate.acks[usize::from(status)] += 1;
+            if status == TOO_LARGE {
+                return Err("nothing behind a message that was too large is read".into());
+            }
             window.add_permits(1);
         }
     }
