@@ -18,6 +18,11 @@ import { Lifeline } from './lifeline.ts'
 const SILENCE_MS = 30_000
 /** How often a blocked application makes sure that the thread still looks at its doorbell, in milliseconds. */
 const PROBE_MS = 5_000
+/**
+ * Room for new objects in the thread, as Node 20 has it by default. In the larger one of Node 24 the buffers that each
+ * read and record brings lie about until they set off collections of the whole heap (docs/performance.md).
+ */
+const YOUNG_GENERATION_MIB = 6
 /** Longest uninterrupted wait for an answer, in milliseconds. */
 const WAIT_SLICE_MS = 1_000
 /** A caller who looks again and again makes sure so often that the thread has not ended, in milliseconds. */
@@ -75,7 +80,8 @@ export class RuntimeThread {
           workerData: { port: port2, data, lifeline: this.#lifeline.farEnd },
           transferList: [port2, this.#lifeline.farEnd],
           // Flags meant for the application's own entry point (--input-type, --test, loaders) are not for this thread.
-          execArgv: []
+          execArgv: [],
+          resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB }
         })
     )
     this.#worker.unref()
