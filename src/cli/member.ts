@@ -1,10 +1,14 @@
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Duties, Progress, Report } from './duties.ts'
 
 /** How much of what a process wrote to its standard error is kept, in characters. */
 const KEPT_COMPLAINT = 2_000
+
+/** Who cannot be written to is mostly just ending: how it ends is waited for so long, in milliseconds. */
+const ENDING_MS = 2_000
 
 /** One process of the demo, seen from the one that started it. */
 export class Member {
@@ -52,7 +56,7 @@ export class Member {
     return new Promise(resolve => {
       this.#answer = resolve
       this.#process.send({ duty, takes }, err => {
-        if (err !== null) this.#fail(new Error(`${this.name} cannot be reached: ${err.message}`))
+        if (err !== null) void this.#unreachable(err.message)
       })
     })
   }
@@ -60,6 +64,12 @@ export class Member {
   /** Ends the process at once, if it still runs. */
   kill(): void {
     this.#process.kill('SIGKILL')
+  }
+
+  /** Tells why the process cannot be reached, unless its end has told more. */
+  async #unreachable(why: string): Promise<void> {
+    await Promise.race([this.exited, setTimeout(ENDING_MS, undefined, { ref: false })])
+    this.#fail(new Error(`${this.name} cannot be reached: ${why}`))
   }
 
   #take(report: Report): void {
