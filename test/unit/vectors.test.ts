@@ -21,18 +21,8 @@ const fixtures = new URL('../fixtures/', import.meta.url)
 const text = readFileSync(new URL('vectors.json', fixtures), 'utf8')
 const vectors = JSON.parse(text) as Vectors
 
-/** What the file calls the faults that are sentences for people in our code. */
-const FAULTS: Array<[RegExp, string]> = [
-  [/not the minimal/, 'not-minimal'],
-  [/longer than 4 bytes/, 'prefix-too-long'],
-  [/ended inside/, 'cut-off'],
-  [/of 0 bytes/, 'empty'],
-  [/more than 64/, 'too-long'],
-  [/unknown status/, 'unknown-status']
-]
-
-function nameOf(reason: string | undefined): string | null {
-  return reason === undefined ? null : (FAULTS.find(([sentence]) => sentence.test(reason))?.[1] ?? reason)
+const { faultOf } = (await import(new URL('faults.mjs', fixtures).href)) as {
+  faultOf: (reason: string | undefined) => string | null
 }
 
 /** Hands over the bytes of `hex` in pieces of this size. */
@@ -73,7 +63,7 @@ describe('frames', () => {
       })
       feed(hex, size, piece => decoder.push(piece))
       const end = decoder.end()
-      expect(end?.kind === 'too-large' ? 'too-large' : nameOf(end?.reason)).toBe(fault)
+      expect(end?.kind === 'too-large' ? 'too-large' : faultOf(end?.reason)).toBe(fault)
       expect(found.map((message, at) => told(message, messages[at]))).toEqual(messages)
     }
   })
@@ -88,7 +78,7 @@ describe('acks', () => {
         return true
       })
       feed(hex, size, piece => decoder.push(piece))
-      expect(nameOf(decoder.end())).toBe(fault)
+      expect(faultOf(decoder.end())).toBe(fault)
       expect(found).toEqual(statuses)
     }
   })

@@ -3,18 +3,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { AckDecoder, FrameDecoder, prefixBytes, readPrefix } from '../../../dist/framing/index.js'
 import { parseAllowList, peerIdFromPrivateKey, publicKeyHash } from '../../../dist/index.js'
-
-const FAULTS = [
-  [/not the minimal/, 'not-minimal'],
-  [/longer than 4 bytes/, 'prefix-too-long'],
-  [/ended inside/, 'cut-off'],
-  [/of 0 bytes/, 'empty'],
-  [/more than 64/, 'too-long'],
-  [/unknown status/, 'unknown-status']
-]
-
-const faultOf = reason =>
-  reason === undefined ? null : (FAULTS.find(([text]) => text.test(reason))?.[1] ?? reason)
+import { faultOf } from '../../fixtures/faults.mjs'
 
 /** Prints what does not hold, and then how many do. Returns the exit code. */
 export function checkVectors(file) {

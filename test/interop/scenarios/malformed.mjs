@@ -25,14 +25,16 @@ const ACKS = [
 /** Plenty of tokens, and none that come back before the scenario is over. */
 const RATE_LIMIT = { capacity: 100, refillPerSecond: 0.001 }
 
-/** Waits until that many tokens have been taken from the other side, and tells what for. */
-async function charged(ours, other, tokens) {
+/** Waits until that many tokens have been taken from the other side. @throws unless each was for that cause */
+async function expectCharged(what, { ours, other }, tokens, cause = 'malformed-message') {
   const { bucket } = await ours.ask('untilCharged', {
     peerId: other.peerId,
     tokens,
     capacity: RATE_LIMIT.capacity
   })
-  return bucket?.debits.map(({ cause }) => cause) ?? []
+  const causes = bucket?.debits.map(debit => debit.cause) ?? []
+  const wanted = Array.from({ length: tokens }, () => cause)
+  expectEqual(`charges after ${what}`, causes, wanted)
 }
 
 export const malformed = {
@@ -57,12 +59,7 @@ export const malformed = {
     for (const [name, hex, end] of FRAMES) {
       const { ended } = await raw(hex, end)
       expectEqual(`the end of the stream after ${name}`, ended, 'reset')
-      const causes = await charged(ours, other, ++tokens)
-      expectEqual(
-        `charges after ${name}`,
-        causes,
-        Array.from({ length: tokens }, () => 'malformed-message')
-      )
+      await expectCharged(name, { ours, other }, ++tokens)
     }
     expectEqual('connected', (await other.ask('connected', { peerId: ours.peerId })).connected, true)
   }
@@ -107,12 +104,7 @@ export const badAcks = {
       const { acks, reasons } = await send()
       const should = answered ? [1, {}] : [0, { 'connection-lost': 1 }]
       expectEqual(`the outcome after ${name}`, [acks[0], reasons], should)
-      const causes = await charged(ours, other, ++tokens)
-      expectEqual(
-        `charges after ${name}`,
-        causes,
-        Array.from({ length: tokens }, () => 'malformed-message')
-      )
+      await expectCharged(name, { ours, other }, ++tokens)
     }
     await other.ask('receive', { acks: '0' })
     expectEqual('a message after them', (await send()).acks[0], 1)
@@ -131,7 +123,7 @@ export const withheld = {
     const batch = { peerId: other.peerId, count: 1, size: 10, mode: 'long', window: 1 }
     const { reasons } = await ours.ask('send', batch)
     expectEqual('the outcome', reasons, { 'ack-timeout': 1 })
-    expectEqual('charges', await charged(ours, other, 1), ['unanswered-ack'])
+    await expectCharged('the ack was withheld', { ours, other }, 1, 'unanswered-ack')
     expectEqual('connected', (await other.ask('connected', { peerId: ours.peerId })).connected, true)
   }
 }
