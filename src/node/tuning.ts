@@ -27,15 +27,9 @@ export function writeTogether(connection: MessageStream): void {
   const writing = connection as unknown as WritingConnection
   const { socket } = writing
   if (!(socket instanceof Socket)) return
-  let corked = false
-  const uncork = (): void => {
-    if (!corked) return
-    corked = false
-    socket.uncork()
-  }
+  const uncork = (): void => socket.uncork()
   writing.sendData = data => {
-    if (!corked) {
-      corked = true
+    if (socket.writableCorked === 0) {
       socket.cork()
       process.nextTick(uncork)
     }
