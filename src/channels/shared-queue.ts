@@ -11,10 +11,11 @@
 
 /** Room of the first segment: a queue that carries little costs little, and one process may start many nodes. */
 const FIRST_SEGMENT_BYTES = 0x1_0000
-/** Each further segment has twice the room of the one before it, up to this: one message of 1 MiB fits. */
+/**
+ * Each further segment has twice the room of the one before it, up to this: one message of 1 MiB fits. A longer message
+ * gets a segment of twice, four times … that size.
+ */
 const SEGMENT_BYTES = 0x11_0000
-/** So many segments of that size are used again and again; any beyond them, and those of another size, once. */
-const POOLED_SEGMENTS = 8
 
 const HEADER_BYTES = 16
 const RECORD_BYTES = 16
@@ -85,8 +86,9 @@ export class QueueWriter {
 
   #roll(payloadBytes: number): void {
     const needed = HEADER_BYTES + RECORD_BYTES + payloadBytes
-    const usual = Math.min(SEGMENT_BYTES, this.bytes.length * 2)
-    const next = this.#recycle(needed) ?? this.#create(Math.max(usual, (needed + 15) & ~15))
+    let size = Math.min(SEGMENT_BYTES, this.bytes.length * 2)
+    while (size < needed) size = size < SEGMENT_BYTES ? Math.min(SEGMENT_BYTES, size * 2) : size * 2
+    const next = this.#recycle(size) ?? this.#create(size)
     Atomics.store(this.#segment.words, NEXT, next.id)
     this.#segment = next
     this.#records = 0
@@ -94,8 +96,8 @@ export class QueueWriter {
     this.at = HEADER_BYTES
   }
 
-  #recycle(needed: number): Segment | undefined {
-    const free = this.#pool.find(s => s.bytes.length >= needed && Atomics.load(s.words, FREE) === 1)
+  #recycle(size: number): Segment | undefined {
+    const free = this.#pool.find(s => s.bytes.length === size && Atomics.load(s.words, FREE) === 1)
     if (free === undefined) return undefined
     free.words[PUBLISHED] = 0
     free.words[NEXT] = 0
@@ -105,7 +107,9 @@ export class QueueWriter {
 
   #create(size: number): Segment {
     const segment = new Segment(++this.#lastId, new SharedArrayBuffer(size))
-    if (size === SEGMENT_BYTES && this.#pool.length < POOLED_SEGMENTS) {
+    // The few small ones of the beginning are used once. All others are kept: shared memory that is thrown away does not
+    // count where V8 decides when to collect garbage, and would lie about.
+    if (size >= SEGMENT_BYTES) {
       segment.words[POOLED] = 1
       this.#pool.push(segment)
     }

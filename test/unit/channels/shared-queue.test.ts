@@ -189,39 +189,58 @@ describe('shared queue', () => {
     expect(reader.next()).toBe(false)
     reader.announce(notices.shift()!)
     expect(get(reader)?.payload).toEqual(pattern(1, 1))
-    put(writer, pattern(SEGMENT, 2))
+    put(writer, pattern(2 * SEGMENT - 32, 2))
     put(writer, pattern(1, 3))
     expect(reader.next()).toBe(false)
     expect(reader.next()).toBe(false)
     reader.announce(notices.shift()!)
-    expect(same(get(reader), pattern(SEGMENT, 2))).toBe(true)
+    expect(same(get(reader), pattern(2 * SEGMENT - 32, 2))).toBe(true)
     expect(reader.next()).toBe(false)
     reader.announce(notices.shift()!)
     expect(get(reader)?.payload).toEqual(pattern(1, 3))
   })
 
   describe('memory', () => {
-    it('of segments used once is dropped by both ends', async () => {
-      const { pair, alive, deliver } = watched()
+    it('is used again for the next messages that are longer than a segment', () => {
+      const { writer, reader, notices } = queuePair(false)
+      const announced: number[] = []
       for (let i = 0; i < 40; i++) {
-        put(pair.writer, pattern(SEGMENT + 1, i))
+        put(writer, pattern(4 * MIB, i))
+        for (const notice of notices.splice(0)) {
+          announced.push(notice.memory.byteLength)
+          reader.announce(notice)
+        }
+        expect(same(get(reader), pattern(4 * MIB, i))).toBe(true)
+      }
+      // The first segment, and those that hold the record being read, the one before it and the next.
+      expect(announced).toEqual([FIRST, 4 * SEGMENT, 4 * SEGMENT, 4 * SEGMENT])
+    })
+
+    it('of a backlog is used again for the next backlog', () => {
+      const { writer, reader, segments } = queuePair()
+      const backlog = (): void => {
+        for (let i = 0; i < 30; i++) put(writer, pattern(MIB, i))
+        for (let i = 0; i < 30; i++) expect(same(get(reader), pattern(MIB, i))).toBe(true)
+        expect(get(reader)).toBeUndefined()
+      }
+      backlog()
+      const peak = segments()
+      expect(peak).toBe(31)
+      for (let i = 0; i < 3; i++) backlog()
+      // One more, because the reader leaves its last segment only when the next has something for it.
+      expect(segments()).toBeLessThanOrEqual(peak + 1)
+    })
+
+    it('of the small segments of the beginning is dropped by both ends', async () => {
+      const { pair, alive, deliver } = watched()
+      for (let i = 0; i < 400; i++) {
+        put(pair.writer, pattern(10_000, i))
         deliver()
         if (get(pair.reader) === undefined) throw new Error('nothing to read')
       }
       await collectGarbage()
-      // Segment 1, and at most the two that the ends have before them.
+      // The first, which the reader keeps; the segment that the ends are in, and the other one of the pool.
       expect(alive()).toBeLessThanOrEqual(3)
-    })
-
-    it('of a backlog beyond the pool is dropped when it has been read', async () => {
-      const { pair, alive, deliver } = watched()
-      for (let i = 0; i < 30; i++) put(pair.writer, pattern(MIB, i))
-      deliver()
-      expect(alive()).toBe(31)
-      for (let i = 0; i < 30; i++) if (get(pair.reader) === undefined) throw new Error('nothing to read')
-      await collectGarbage()
-      // The pool of 8, the segment that the ends are in, and the one that the reader has just left.
-      expect(alive()).toBeLessThanOrEqual(10)
     })
   })
 })
