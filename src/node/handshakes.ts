@@ -8,12 +8,12 @@ import type {
   Transport,
   Upgrader
 } from '@libp2p/interface'
-import type { Uint8ArrayList } from 'uint8arraylist'
 import { ipOfMultiaddr, rateSubject } from '../addresses/index.ts'
 import { messageOf } from '../errors.ts'
 import { guardServer } from './doorway.ts'
 import { isPeersFault } from './link.ts'
 import { guardNegotiation } from './negotiation-guard.ts'
+import { tuneRecords } from './records.ts'
 import { writeTogether } from './tuning.ts'
 
 /** The only security protocol spoken (docs/protocol.md, "Connections"). */
@@ -154,7 +154,7 @@ export function guardEncrypter(
   const guard = <S extends SecuredConnection>(secured: S): S => {
     const { connection, remotePeer, streamMuxer } = secured
     identified(connection, remotePeer.toString())
-    guardRecords(connection)
+    tuneRecords(connection)
     if (streamMuxer === undefined)
       guardNegotiation(connection, YAMUX_PROTOCOLS, reason => connection.abort(new Error(reason)))
     return secured
@@ -162,25 +162,6 @@ export function guardEncrypter(
   encrypter.secureInbound = async (connection, options) => guard(await secureInbound(connection, options))
   encrypter.secureOutbound = async (connection, options) => guard(await secureOutbound(connection, options))
   return encrypter
-}
-
-/** Longest Noise record; as a length, it is also more than what is there when its two bytes are not. */
-const MAX_RECORD_BYTES = 65_535
-
-/**
- * Reads the lengths of Noise records in the place of upstream, which passes over any number of records of 0 bytes,
- * though they hold no tag and so do not decode, and throws an error at the end of every read.
- */
-function guardRecords(connection: MessageStream): void {
-  const { decoder } = connection as MessageStream & {
-    decoder: { lengthDecoder: (data: Uint8ArrayList) => number }
-  }
-  decoder.lengthDecoder = data => {
-    if (data.byteLength < 2) return MAX_RECORD_BYTES
-    const length = (data.get(0) << 8) | data.get(1)
-    if (length === 0) throw new Error('a Noise record of 0 bytes')
-    return length
-  }
 }
 
 /** Made once: turning somebody away must not cost a stack trace. */

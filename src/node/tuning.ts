@@ -6,11 +6,14 @@ import { Socket } from 'node:net'
 import type { MessageStream, Stream } from '@libp2p/interface'
 import type { Uint8ArrayList } from 'uint8arraylist'
 
+/** Plaintext in a full Noise record: 65,535 bytes less the tag (Noise specification, "Message format"). */
+const RECORD_PAYLOAD_BYTES = 65_519
 /**
- * Largest piece that goes into one Data frame. Upstream fills a frame with all that the window allows; smaller ones
- * let the remote read, and open its window again, while the next is being encrypted.
+ * Largest piece that goes into one Data frame: with the frame's header of 12 bytes it fills two Noise records. Upstream
+ * fills a frame with all that the window allows; smaller ones let the remote read, and open its window again, while the
+ * next is being encrypted.
  */
-const MAX_FRAME_BYTES = 128 * 1024
+const MAX_FRAME_BYTES = 2 * RECORD_PAYLOAD_BYTES - 12
 
 /** The parts of libp2p's TCP connection that are used here. */
 interface WritingConnection {
