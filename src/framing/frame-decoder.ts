@@ -1,3 +1,4 @@
+import { giveSlab, takeSlab } from '../slabs.ts'
 import { PREFIX_INCOMPLETE, PREFIX_NOT_MINIMAL, PREFIX_TOO_LONG, prefixBytes, readPrefix } from './prefix.ts'
 import { MAX_PREFIX_BYTES } from './constants.ts'
 
@@ -29,11 +30,6 @@ export type FrameSink = (run: FrameRun) => void
 /** Asks for room for so many bytes of an incomplete frame; a negative number gives room back, and is always granted. */
 export type FrameRoom = (bytes: number) => boolean
 
-/** A part this long is kept by reference while its frame is incomplete; shorter ones are gathered by copying. */
-const KEEP_BYTES = 4_096
-/** Size of the buffers that gather short parts: a drip of single bytes costs memory in proportion to its bytes. */
-const GATHER_BYTES = 16_384
-
 /**
  * Cuts a byte stream into frames (docs/protocol.md, "Frames"). Stateful: bytes arrive in any pieces. Runs of frames
  * that lie whole in one piece are handed on as one view, without touching their payloads; a frame that spans pieces
@@ -50,8 +46,9 @@ export class FrameDecoder {
   /** Payload length of the incomplete frame, once its prefix is whole. */
   #length = PREFIX_INCOMPLETE
   #have = 0
-  #parts: Uint8Array[] = []
-  /** Room left in the last part, when that is a gathering buffer. */
+  /** Slabs that gather the incomplete frame's payload: a drip of single bytes costs memory in proportion to its bytes. */
+  #slabs: Uint8Array[] = []
+  /** Room left in the last one. */
   #room = 0
   /** The incomplete frame is not kept. */
   #passing = false
@@ -104,7 +101,8 @@ export class FrameDecoder {
   release(): void {
     this.#hold(-this.heldBytes)
     this.#passing = true
-    this.#parts = []
+    for (const slab of this.#slabs) giveSlab(slab)
+    this.#slabs = []
     this.#room = 0
   }
 
@@ -155,51 +153,39 @@ export class FrameDecoder {
   }
 
   #gather(part: Uint8Array): void {
-    // A view far smaller than the buffer under it would hold that whole buffer in memory: copy those, too.
-    if (part.length >= KEEP_BYTES && part.length * 2 >= part.buffer.byteLength) {
-      this.#trimGathered()
-      this.#parts.push(part)
-      return
-    }
     while (part.length > 0) {
       if (this.#room === 0) {
-        const missing = this.#length - this.#have + part.length
-        this.#room = Math.min(GATHER_BYTES, missing)
-        this.#parts.push(new Uint8Array(this.#room))
+        const slab = takeSlab(this.#have)
+        this.#slabs.push(slab)
+        this.#room = slab.length
       }
-      const last = this.#parts[this.#parts.length - 1]!
+      const slab = this.#slabs[this.#slabs.length - 1]!
       const fits = Math.min(this.#room, part.length)
-      last.set(fits === part.length ? part : part.subarray(0, fits), last.length - this.#room)
+      slab.set(fits === part.length ? part : part.subarray(0, fits), slab.length - this.#room)
       this.#room -= fits
       part = part.subarray(fits)
     }
   }
 
-  /**
-   * A part kept by reference follows a gathering buffer that is not full: what that holds is copied out, because a view
-   * would keep all of it, and short and long parts in turn would hold several times the frame's bytes.
-   */
-  #trimGathered(): void {
-    if (this.#room === 0) return
-    const last = this.#parts.length - 1
-    this.#parts[last] = this.#parts[last]!.slice(0, this.#parts[last]!.length - this.#room)
-    this.#room = 0
-  }
-
   #finishFrame(): void {
-    const parts = this.#parts
-    const kept = !this.#passing
-    const head = this.#head.subarray(0, this.#headBytes)
+    const slabs = this.#slabs
+    const parts: Uint8Array[] = []
+    if (!this.#passing) {
+      parts.push(this.#head.subarray(0, this.#headBytes), ...slabs)
+      const last = parts.length - 1
+      if (this.#room > 0) parts[last] = parts[last]!.subarray(0, parts[last]!.length - this.#room)
+    }
     this.#hold(-this.heldBytes)
-    this.#passing = false
     const payloadBytes = this.#length
     const wireBytes = this.#headBytes + payloadBytes
+    this.#passing = false
     this.#headBytes = 0
     this.#length = PREFIX_INCOMPLETE
     this.#have = 0
-    this.#parts = []
-    if (kept) parts.unshift(head)
+    this.#slabs = []
+    this.#room = 0
     this.#sink({ parts, wireBytes, payloadBytes, count: 1 })
+    for (const slab of slabs) giveSlab(slab)
   }
 
   #faultOf(length: number): FrameFault {

@@ -23,6 +23,7 @@ import { guardMuxer } from './muxer-guard.ts'
 import type { StreamUses } from './muxer-guard.ts'
 import { guardNegotiation } from './negotiation-guard.ts'
 import { PING_PROTOCOL, servePings } from './ping.ts'
+import { carriedBy } from './unsent.ts'
 
 /** Message streams that a peer may have open on one connection at once (docs/protocol.md, "Streams"). */
 export const MAX_INBOUND_STREAMS = 256
@@ -108,8 +109,10 @@ export async function createNode(init: NodeInit): Promise<Node> {
             maxDataBytes: MAX_STREAM_WINDOW_BYTES,
             maxStreams: MAX_MUXED_STREAMS,
             conductOf: connection => conducts.of(identities.get(connection)!),
-            stream: (stream, connection) =>
-              guardNegotiation(stream, PROTOCOLS, reason => connection.abort(new Error(reason))),
+            stream: (stream, connection) => {
+              carriedBy(stream, connection)
+              return guardNegotiation(stream, PROTOCOLS, reason => connection.abort(new Error(reason)))
+            },
             remoteStream: (stream, use) => uses.set(stream, use),
             goneAway: connection => void closeConnection(connection)
           }

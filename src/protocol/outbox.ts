@@ -20,6 +20,8 @@ export interface OutboxLimits extends AckLimits {
 export interface OutboxInit {
   limits: OutboxLimits
   clock: Clock
+  /** Bytes sent to a stream, the last ones, that are not encrypted yet: their memory is still looked at. */
+  unsent: (stream: Stream) => number
   /** Opens a message stream to the peer; rejects when there is no way to him. */
   open: () => Promise<Stream>
   /** The `count` oldest messages ended. Called in the order of sending, once for every message. */
@@ -40,7 +42,7 @@ const FIRST_WINDOW_BYTES = 64 * 1024
  */
 export class Outbox {
   readonly #init: OutboxInit
-  readonly #queue = new SendQueue()
+  readonly #queue: SendQueue
   /** The oldest messages in flight, so many, are settled as timed out; their late acks are awaited and ignored. */
   #expired = 0
   /** The others in flight. */
@@ -59,6 +61,7 @@ export class Outbox {
 
   constructor(init: OutboxInit) {
     this.#init = init
+    this.#queue = new SendQueue(() => (this.#stream === undefined ? Infinity : init.unsent(this.#stream)))
     this.#awaited = new AckClock(init.clock, init.limits)
     this.#windowBytes = init.limits.windowBytes
   }
@@ -78,9 +81,9 @@ export class Outbox {
     return this.#stream
   }
 
-  /** Takes `count` messages as whole frames, copying them. */
-  send(frames: Uint8Array, count: number): void {
-    this.#queue.add(frames, count)
+  /** Takes messages as whole frames, copying them. */
+  send(frames: Uint8Array): void {
+    this.#queue.add(frames)
     this.#write()
   }
 
@@ -203,7 +206,7 @@ export class Outbox {
     const answered = Math.min(count, this.#queue.inFlight)
     const late = Math.min(answered, this.#expired)
     const before = this.#queue.inFlightBytes
-    for (let i = 0; i < answered; i++) this.#queue.settleWritten()
+    this.#queue.settleWritten(answered)
     this.#widen(before - this.#queue.inFlightBytes)
     this.#expired -= late
     this.#awaited.forget(answered - late)
@@ -222,7 +225,8 @@ export class Outbox {
   #startOver(): void {
     const stream = this.#drop()
     // What has timed out is settled, and must not be taken after that.
-    for (; this.#expired > 0; this.#expired--) this.#queue.settleWritten()
+    this.#queue.settleWritten(this.#expired)
+    this.#expired = 0
     this.#queue.rewind()
     this.#windowBytes = Math.min(this.#init.limits.windowBytes, FIRST_WINDOW_BYTES)
     this.#awaited.clear()
@@ -245,7 +249,7 @@ export class Outbox {
 
   #failInFlight(): void {
     const unknown = this.#queue.inFlight - this.#expired
-    while (this.#queue.inFlight > 0) this.#queue.settleWritten()
+    this.#queue.settleWritten(this.#queue.inFlight)
     this.#expired = 0
     this.#awaited.clear()
     if (unknown > 0) this.#init.settled('connection-lost', unknown)
@@ -254,6 +258,7 @@ export class Outbox {
   #drop(): Stream | undefined {
     const stream = this.#stream
     this.#stream = undefined
+    this.#queue.forsake()
     this.#detach?.()
     this.#detach = undefined
     this.#cancelTimer?.()

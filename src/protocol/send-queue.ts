@@ -1,37 +1,47 @@
-import { copyInto, copyOf } from '../copy.ts'
+import { copyInto } from '../copy.ts'
 import { prefixBytes, readPrefix } from '../framing/index.ts'
+import { giveSlab, takeSlab } from '../slabs.ts'
 import { NumberRing } from './ring.ts'
-
-/** Frames that were handed over together, in one buffer. */
-interface Chunk {
-  bytes: Uint8Array
-  /** Frames in it that are not settled. */
-  frames: number
-}
 
 /** At most so many bytes go to a stream in one `send`. */
 const BATCH_BYTES = 256 * 1024
-/** Chunks shorter than this are joined when the next ones arrive, so that single messages do not travel as lists. */
-const JOIN_BYTES = 16 * 1024
+
+interface Slab {
+  bytes: Uint8Array
+  /** Bytes in it. What is behind them is free, and has been shown to nobody. */
+  filled: number
+  /** What is left of a stream that was given up may hold views of it: it is not used again. */
+  stale: boolean
+}
 
 /**
  * The messages of one peer that are not settled, in order: first those written to the stream and not answered, then
- * those not written. Their frames stay here until they are settled, so that messages which the remote is known not to
- * have read can be written again.
+ * those not written. Their frames stay here, one behind the other in slabs, until they are settled, so that messages
+ * which the remote is known not to have read can be written again.
  */
 export class SendQueue {
-  readonly #chunks: Chunk[] = []
+  readonly #unsent: () => number
+  readonly #slabs: Slab[] = []
   /** Wire length of every frame. */
   readonly #lengths = new NumberRing()
-  /** First chunk with unwritten frames, and where in it they begin. */
-  #nextChunk = 0
-  #nextAt = 0
-  /** In the first chunk, where the oldest unsettled frame begins. */
+  /** In the first slab, where the oldest unsettled frame begins. */
   #firstAt = 0
+  /** The slab with the next unwritten byte, and where in it that is. */
+  #nextSlab = 0
+  #nextAt = 0
 
   /** Messages written and not settled, and their bytes on the wire. */
   inFlight = 0
   inFlightBytes = 0
+
+  /**
+   * @param unsent how many of the bytes that were taken last may still wait in the stream or below it. Slabs with such
+   * bytes must not be used again, not even if their messages are answered: a hostile peer answers early, to be sent what
+   * comes into them next
+   */
+  constructor(unsent: () => number) {
+    this.#unsent = unsent
+  }
 
   /** Messages not written yet. */
   get unwritten(): number {
@@ -48,29 +58,25 @@ export class SendQueue {
     return this.#lengths.at(index)
   }
 
-  /** Copies `count` whole frames in. */
-  add(frames: Uint8Array, count: number): void {
+  /** Copies whole frames in. */
+  add(frames: Uint8Array): void {
     for (let at = 0; at < frames.length;) {
       const length = readPrefix(frames, at, frames.length)
       const wire = prefixBytes(length) + length
       this.#lengths.push(wire)
       at += wire
     }
-    const last = this.#chunks[this.#chunks.length - 1]
-    // A chunk that grows gets other bytes: the stream may hold views of those it has.
-    const joins =
-      last !== undefined &&
-      this.#nextChunk < this.#chunks.length &&
-      last.bytes.length + frames.length <= JOIN_BYTES
-    if (!joins) {
-      this.#chunks.push({ bytes: copyOf(frames), frames: count })
-      return
+    for (let at = 0; at < frames.length;) {
+      let slab = this.#slabs[this.#slabs.length - 1]
+      if (slab === undefined || slab.filled === slab.bytes.length) {
+        slab = { bytes: takeSlab(frames.length - at), filled: 0, stale: false }
+        this.#slabs.push(slab)
+      }
+      const fits = Math.min(slab.bytes.length - slab.filled, frames.length - at)
+      copyInto(slab.bytes, slab.filled, frames.subarray(at, at + fits))
+      slab.filled += fits
+      at += fits
     }
-    const bytes = new Uint8Array(last.bytes.length + frames.length)
-    bytes.set(last.bytes)
-    copyInto(bytes, last.bytes.length, frames)
-    last.bytes = bytes
-    last.frames += count
   }
 
   /**
@@ -78,61 +84,82 @@ export class SendQueue {
    * windows, at least one if none is in flight, at most about `BATCH_BYTES`. Empty when there is nothing to write.
    */
   takeBatch(windowMessages: number, windowBytes: number): Uint8Array[] {
+    let bytes = 0
+    while (this.inFlight < this.#lengths.length && bytes < BATCH_BYTES) {
+      const wire = this.#lengths.at(this.inFlight)
+      const fits = this.inFlight < windowMessages && this.inFlightBytes + wire <= windowBytes
+      if (!fits && this.inFlight > 0) break
+      this.inFlight++
+      this.inFlightBytes += wire
+      bytes += wire
+    }
     const batch: Uint8Array[] = []
-    let batchBytes = 0
-    while (this.#nextChunk < this.#chunks.length && batchBytes < BATCH_BYTES) {
-      const { bytes } = this.#chunks[this.#nextChunk]!
-      const begin = this.#nextAt
-      let end = begin
-      while (end < bytes.length && end - begin + batchBytes < BATCH_BYTES) {
-        const wire = this.#lengths.at(this.inFlight)
-        const fits = this.inFlight < windowMessages && this.inFlightBytes + wire <= windowBytes
-        if (!fits && this.inFlight > 0) break
-        this.inFlight++
-        this.inFlightBytes += wire
-        end += wire
+    while (bytes > 0) {
+      const slab = this.#slabs[this.#nextSlab]!
+      const end = Math.min(slab.filled, this.#nextAt + bytes)
+      batch.push(slab.bytes.subarray(this.#nextAt, end))
+      bytes -= end - this.#nextAt
+      this.#nextAt = end
+      if (end === slab.bytes.length) {
+        this.#nextSlab++
+        this.#nextAt = 0
       }
-      if (end === begin) break
-      batch.push(begin === 0 && end === bytes.length ? bytes : bytes.subarray(begin, end))
-      batchBytes += end - begin
-      if (end < bytes.length) {
-        this.#nextAt = end
-        break
-      }
-      this.#nextChunk++
-      this.#nextAt = 0
     }
     return batch
   }
 
-  /** Removes the oldest message; it must be in flight. */
-  settleWritten(): void {
-    const wire = this.#lengths.shift()
-    this.inFlight--
-    this.inFlightBytes -= wire
-    this.#firstAt += wire
-    const first = this.#chunks[0]!
-    if (--first.frames === 0) {
-      this.#chunks.shift()
-      this.#nextChunk--
-      this.#firstAt = 0
+  /** Removes the `count` oldest messages; they must be in flight. */
+  settleWritten(count: number): void {
+    for (let i = 0; i < count; i++) {
+      const wire = this.#lengths.shift()
+      this.inFlightBytes -= wire
+      this.#firstAt += wire
     }
+    this.inFlight -= count
+    this.#giveBack()
   }
 
   /** Removes all messages; how many there were. */
   clear(): number {
     const count = this.#lengths.length
     this.#lengths.clear()
-    this.#chunks.length = 0
-    this.#nextChunk = this.#nextAt = this.#firstAt = 0
+    this.#slabs.length = 0
+    this.#firstAt = this.#nextSlab = this.#nextAt = 0
     this.inFlight = this.inFlightBytes = 0
     return count
+  }
+
+  /** The stream that messages were written to is given up. */
+  forsake(): void {
+    for (const slab of this.#slabs.slice(0, this.#nextSlab + 1)) slab.stale = true
   }
 
   /** The remote is known not to have read the messages in flight: they count as unwritten again. */
   rewind(): void {
     this.inFlight = this.inFlightBytes = 0
-    this.#nextChunk = 0
+    this.#nextSlab = 0
     this.#nextAt = this.#firstAt
+  }
+
+  /** Gives slabs back whose messages are all settled: the filled ones, and the last when nothing is left. */
+  #giveBack(): void {
+    if (this.#slabs.length === 0) return
+    // Bytes of the first slabs that are written; those that may still be looked at are the last of them.
+    let written = this.#nextAt
+    let unsent = -1
+    while (this.#slabs.length > 0) {
+      const { bytes, filled, stale } = this.#slabs[0]!
+      if (this.#firstAt < bytes.length && this.#lengths.length > 0) return
+      if (unsent < 0) {
+        unsent = this.#unsent()
+        for (let i = 0; i < this.#nextSlab; i++) written += this.#slabs[i]!.bytes.length
+      }
+      written -= filled
+      if (!stale && written >= unsent) giveSlab(bytes)
+      this.#slabs.shift()
+      this.#firstAt -= filled
+      if (this.#nextSlab > 0) this.#nextSlab--
+      else this.#nextAt = 0
+    }
   }
 }

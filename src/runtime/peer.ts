@@ -1,6 +1,7 @@
 import type { Stream } from '@libp2p/interface'
 import type { Clock } from '../clock.ts'
 import { P2pError } from '../errors.ts'
+import { unsentBytes } from '../node/index.ts'
 import type { Link } from '../node/index.ts'
 import { Outbox } from '../protocol/index.ts'
 import type { Outcome, OutboxLimits } from '../protocol/index.ts'
@@ -51,6 +52,7 @@ export class Peer {
     this.outbox = new Outbox({
       limits: init.outbox,
       clock: init.clock,
+      unsent: unsentBytes,
       open: async () => this.#openStream(),
       settled: (outcome, count) => {
         init.settled(this, outcome, count)

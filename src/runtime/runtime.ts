@@ -159,7 +159,7 @@ export class Runtime implements CommandHandler {
     peer.book = subject
     peer.sent += count
     peer.bytesSent += frames.length
-    peer.outbox.send(frames, count)
+    peer.outbox.send(frames)
   }
 
   command(command: PlainCommand): void {

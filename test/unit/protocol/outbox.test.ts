@@ -34,6 +34,7 @@ class Scene {
     this.outbox = new Outbox({
       limits: { ...limits, ...given },
       clock: this.clock,
+      unsent: stream => stream.writeBufferLength,
       open: async () => {
         this.opened++
         const stream = await (this.openings.shift() ?? new TestStream())
@@ -61,7 +62,7 @@ class Scene {
   /** Sends messages of these sizes in one go. */
   async send(...sizes: number[]): Promise<void> {
     const frames = sizes.map(size => frame(message(this.sent++, size)))
-    this.outbox.send(concat(frames), frames.length)
+    this.outbox.send(concat(frames))
     await turn()
   }
 
@@ -369,7 +370,7 @@ describe('outbox', () => {
       const blocked = new Scene({ windowMessages: 10_000 })
       for (let i = 0; i < 50; i++) {
         const frames = frame(message(blocked.sent++))
-        blocked.outbox.send(frames, 1)
+        blocked.outbox.send(frames)
       }
       await turn()
       expect(blocked.stream.left).toHaveLength(1)
@@ -420,7 +421,7 @@ describe('outbox', () => {
       const scene = new Scene()
       const frames = frame(message(7, 100))
       scene.sent++
-      scene.outbox.send(frames, 1)
+      scene.outbox.send(frames)
       frames.fill(0xff)
       await turn()
       expect(numbersOn(scene.stream)).toEqual([7])
@@ -429,7 +430,7 @@ describe('outbox', () => {
     it('takes messages of 0 bytes', async () => {
       const scene = new Scene()
       scene.sent = 3
-      scene.outbox.send(Uint8Array.of(0, 0, 0), 3)
+      scene.outbox.send(Uint8Array.of(0, 0, 0))
       await turn()
       expect(scene.stream.leftBytes).toEqual(Uint8Array.of(0, 0, 0))
       scene.stream.receive(acks(0, 0, 0))

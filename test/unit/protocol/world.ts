@@ -44,6 +44,7 @@ export class World {
     this.outbox = new Outbox({
       limits: { ackTimeoutMs: 100, msPerByte: 0.1, windowMessages, windowBytes },
       clock: this.clock,
+      unsent: stream => stream.writeBufferLength,
       open: () => new Promise((resolve, reject) => (this.#opening = { resolve, reject })),
       settled: (outcome, count) => {
         for (let i = 0; i < count; i++) this.outcomes.push(outcome)
@@ -60,7 +61,7 @@ export class World {
 
   send(sizes: number[]): void {
     const frames = sizes.map(size => frame(message(this.sent++, size)))
-    this.outbox.send(concat(frames), frames.length)
+    this.outbox.send(concat(frames))
   }
 
   open(stream: TestStream | undefined): void {
