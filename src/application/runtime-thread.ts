@@ -1,6 +1,6 @@
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
-import { createControlBlock, DOORBELL, hasEnded, RuntimeState, Word } from '../channels/index.ts'
+import { Bell, createControlBlock, DOORBELL, hasEnded, RuntimeState, Word } from '../channels/index.ts'
 import type {
   ControlBlock,
   ControlRequest,
@@ -179,7 +179,7 @@ export class RuntimeThread {
       this.#lost()
       return
     }
-    if (Atomics.load(this.control, Word.commandsRung) === 1) {
+    if (Atomics.load(this.control, Word.commandsBell) === Bell.rung) {
       this.#silentMs += passed
       if (this.#silentMs > SILENCE_MS) this.#die(this.#silence())
       return
@@ -187,7 +187,7 @@ export class RuntimeThread {
     this.#silentMs = 0
     if (now - this.#probedAt < PROBE_MS) return
     this.#probedAt = now
-    if (Atomics.exchange(this.control, Word.commandsRung, 1) === 0) this.post(DOORBELL)
+    if (Atomics.exchange(this.control, Word.commandsBell, Bell.rung) === Bell.silent) this.post(DOORBELL)
   }
 
   #ask(body: ControlRequest, pending: Pending): void {

@@ -13,7 +13,7 @@ import { messageOf } from '../errors.ts'
 import { guardServer } from './doorway.ts'
 import { isPeersFault } from './link.ts'
 import { guardNegotiation } from './negotiation-guard.ts'
-import { tuneRecords } from './records.ts'
+import { tuneCiphers, tuneRecords } from './records.ts'
 import { writeTogether } from './tuning.ts'
 
 /** The only security protocol spoken (docs/protocol.md, "Connections"). */
@@ -149,6 +149,7 @@ export function guardEncrypter(
   encrypter: ConnectionEncrypter,
   identified: (connection: MessageStream, peerId: string) => void
 ): ConnectionEncrypter {
+  tuneCiphers(encrypter)
   const secureInbound = encrypter.secureInbound.bind(encrypter)
   const secureOutbound = encrypter.secureOutbound.bind(encrypter)
   const guard = <S extends SecuredConnection>(secured: S): S => {

@@ -28,6 +28,7 @@ interface GuardedMuxer extends StreamMuxer {
   onRemoteStream: (stream: Stream) => void
   onCreateStream: (options: unknown) => Stream
   handleFrame: (frame: Frame) => void
+  handleStreamMessage: (frame: Frame) => void
   sendFrame: (header: Header, data?: Uint8ArrayList) => boolean
 }
 
@@ -88,7 +89,13 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
   const { maxStreams, conductOf, stream: opened, remoteStream, goneAway } = init
   const onRemoteStream = muxer.onRemoteStream.bind(muxer)
   const onCreateStream = muxer.onCreateStream.bind(muxer)
-  const handleFrame = muxer.handleFrame.bind(muxer)
+  const handleAny = muxer.handleFrame.bind(muxer)
+  // Upstream's way to the frames of streams, without the description for logs that it makes of each frame.
+  const handleFrame = (frame: Frame): void => {
+    const { type, streamID } = frame.header
+    if (streamID > 0 && type <= Type.windowUpdate) muxer.handleStreamMessage(frame)
+    else handleAny(frame)
+  }
   const sendFrame = muxer.sendFrame.bind(muxer)
   const conduct = conductOf(connection)
   const openings = new WeakMap<Stream, OpeningStream>()

@@ -19,6 +19,7 @@ import { guardEncrypter, HandshakeGuard } from './handshakes.ts'
 import type { HandshakeGuardInit } from './handshakes.ts'
 import { closeConnection, Link } from './link.ts'
 import { ListenGuard } from './listening.ts'
+import { logger } from './logger.ts'
 import { guardMuxer } from './muxer-guard.ts'
 import type { StreamUses } from './muxer-guard.ts'
 import { guardNegotiation } from './negotiation-guard.ts'
@@ -85,6 +86,7 @@ export async function createNode(init: NodeInit): Promise<Node> {
 
   const libp2p = await createLibp2p({
     start: false,
+    ...(logger !== undefined && { logger }),
     privateKey: init.privateKey,
     addresses: { listen: init.listen },
     transports: [

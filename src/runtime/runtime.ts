@@ -57,8 +57,6 @@ export class Runtime implements CommandHandler {
   #node: Node | undefined
   #refusalTold = -Infinity
   #stopping = false
-  /** More commands wait for the next turn of the event loop. */
-  #draining = false
 
   constructor(init: RuntimeInit) {
     const { options, clock, events } = init
@@ -133,16 +131,9 @@ export class Runtime implements CommandHandler {
     return this.#peers.links + pending < this.#init.options.limits.maxConnections
   }
 
-  /** Takes what is on the sender channel. */
-  drainCommands(): void {
-    // A turn's share has been taken, and the next turn's is arranged for: doorbells in between add nothing to it.
-    if (this.#draining) return
-    if (!this.#init.commands.drain(this)) return
-    this.#draining = true
-    setImmediate(() => {
-      this.#draining = false
-      this.drainCommands()
-    })
+  /** Takes a turn's share of what is on the sender channel; true when something may be left. */
+  drainCommands(watching: boolean): boolean {
+    return this.#init.commands.drain(this, watching)
   }
 
   peer(subject: number, peerId: string): void {

@@ -18,6 +18,8 @@ import {
 import type { QueueNotice, RuntimeData, SegmentNotice, ToApplication, ToRuntime } from '../channels/index.ts'
 import { systemClock } from '../clock.ts'
 import { messageOf, toPlain } from '../errors.ts'
+import { Attention } from './attention.ts'
+import type { Runtime } from './runtime.ts'
 
 // libp2p makes errors for what is no fault (aborted waits, ended streams); nobody reads where they were made.
 Error.stackTraceLimit = 0
@@ -42,11 +44,25 @@ const wakePriority = signalFor(Word.prioritySignal, Word.priorityArmed)
 
 const { limits } = data.options
 const commandQueue = new QueueReader(() => {})
+const commands = new CommandReader(control, commandQueue)
+let runtime: Runtime | undefined
+const attention = new Attention({
+  clock: systemClock,
+  look: again => {
+    const before = commands.taken
+    const more = runtime?.drainCommands(again) ?? false
+    if (commands.taken > before) attention.worked()
+    return more
+  }
+})
 const events = new EventWriter(
   control,
   new QueueWriter(announceTo('events')),
   { messages: limits.receiverMessages, bytes: limits.receiverBytes },
-  wakeReceiver
+  () => {
+    wakeReceiver()
+    attention.worked()
+  }
 )
 const dropped = new DroppedWriter(
   control,
@@ -90,27 +106,28 @@ process.on('unhandledRejection', reason => {
 
 try {
   const { Runtime } = await import('./runtime.ts')
-  const runtime = new Runtime({
+  const started = new Runtime({
     privateKey: data.privateKey,
     listen: data.listen,
     options: data.options,
     clock: systemClock,
-    commands: new CommandReader(control, commandQueue),
+    commands,
     events,
     dropped,
     stopped: () => end(RuntimeState.stopped)
   })
+  runtime = started
 
   port.on('message', (message: ToRuntime) => {
-    if (message === DOORBELL) runtime.drainCommands()
+    if (message === DOORBELL) attention.rung()
     else if ('segment' in message) {
       commandQueue.announce(message)
       // A doorbell that came before this notice could only be followed up to here.
-      runtime.drainCommands()
+      attention.rung()
     } else {
       const { request, body } = message
       try {
-        post({ reply: request, value: runtime.request(body) })
+        post({ reply: request, value: started.request(body) })
       } catch (err) {
         post({ reply: request, error: toPlain(err, 'ERR_INTERNAL') })
       }
@@ -118,7 +135,7 @@ try {
     }
   })
 
-  const addresses = await runtime.start()
+  const addresses = await started.start()
   // Before the word of it: whoever hears that it runs may use it at once.
   Atomics.compareExchange(control, Word.state, RuntimeState.starting, RuntimeState.running)
   post({ started: { addresses } })
