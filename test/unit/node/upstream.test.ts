@@ -47,7 +47,14 @@ describe('upstream is as it was read', () => {
     const [ours, theirs] = multiaddrConnectionPair()
     const muxer = yamux()().createStreamMuxer(ours) as unknown as Record<string, unknown>
     expect(muxer['streams']).toEqual([])
-    for (const name of ['onData', 'onRemoteStream', 'onCreateStream', 'handleFrame', 'sendFrame']) {
+    for (const name of [
+      'onData',
+      'onRemoteStream',
+      'onCreateStream',
+      'handleFrame',
+      'handleStreamMessage',
+      'sendFrame'
+    ]) {
       expect(muxer[name], name).toBeTypeOf('function')
     }
     theirs.abort(new Error('over'))
