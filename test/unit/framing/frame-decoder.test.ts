@@ -288,15 +288,15 @@ describe('frame decoder', () => {
 
     it('is used again for the next frame, by whichever decoder, once a frame is handed on or given up', () => {
       const seen = new Set<ArrayBufferLike>()
-      const decode = (): FrameDecoder =>
+      const fresh = (): FrameDecoder =>
         new FrameDecoder(EIGHT_MIB, run => {
           for (const part of run.parts.slice(1)) seen.add(part.buffer)
         })
       const half = pattern(500_000)
       for (let i = 0; i < 20; i++) {
-        const decoder = decode()
+        const decoder = fresh()
         for (const piece of [varint(1_000_000), half, half]) decoder.push(piece)
-        const givenUp = decode()
+        const givenUp = fresh()
         for (const piece of [varint(1_000_000), half]) givenUp.push(piece)
         givenUp.release()
       }
