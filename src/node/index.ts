@@ -1,4 +1,4 @@
 export { createNode, MAX_INBOUND_STREAMS } from './node.ts'
 export type { Node } from './node.ts'
 export type { Link } from './link.ts'
-export { unsentBytes } from './unsent.ts'
+export { unsentBytes } from './carrier.ts'

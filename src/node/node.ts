@@ -24,7 +24,7 @@ import { guardMuxer } from './muxer-guard.ts'
 import type { StreamUses } from './muxer-guard.ts'
 import { guardNegotiation } from './negotiation-guard.ts'
 import { PING_PROTOCOL, servePings } from './ping.ts'
-import { carriedBy } from './unsent.ts'
+import { carriedBy } from './carrier.ts'
 
 /** Message streams that a peer may have open on one connection at once (docs/protocol.md, "Streams"). */
 export const MAX_INBOUND_STREAMS = 256
