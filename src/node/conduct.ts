@@ -83,11 +83,16 @@ export class Conduct {
     if (!this.#streams.take()) throw new AbuseError('a flood of streams without messages')
   }
 
-  /** Bytes came for a stream that nobody reads yet, or (negative) wait no longer. @throws AbuseError at too many */
+  /** Bytes came for a stream that nobody reads yet. @throws AbuseError when there are too many */
   waiting(bytes: number): void {
     this.#waitingBytes += bytes
     if (this.#waitingBytes > MAX_WAITING_BYTES)
       throw new AbuseError('a flood of data on streams without a protocol')
+  }
+
+  /** Bytes that waited are read, or their stream has ended. Never throws: streams end where nobody catches. */
+  waited(bytes: number): void {
+    this.#waitingBytes -= bytes
   }
 
   /** A stream has carried its first whole message. */

@@ -37,8 +37,8 @@ export interface StreamUses {
   taken: () => void
   /** It has carried a message. */
   served: () => void
-  /** It has carried a ping. @throws AbuseError when there are too many */
-  pinged: () => void
+  /** It has carried a ping; false when there have been too many, which ends the connection. */
+  pinged: () => boolean
 }
 
 export interface MuxerGuardInit {
@@ -97,6 +97,16 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
   const find = (id: number): Stream | undefined => muxer.streams.find(({ streamId }) => streamId === id)
   let remoteStreams = 0
   let isFirst = true
+  /** Counts what is noticed where nobody catches: above the muxer, in listeners. */
+  const isAllowed = (count: () => void): boolean => {
+    try {
+      count()
+      return true
+    } catch (err) {
+      connection.abort(err as Error)
+      return false
+    }
+  }
 
   muxer.onCreateStream = options => {
     const stream = onCreateStream(options)
@@ -120,7 +130,7 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     remoteStream(stream, {
       taken: () => opening.taken(),
       served: () => (counts ? conduct.served() : undefined),
-      pinged: () => conduct.ping()
+      pinged: () => isAllowed(() => conduct.ping())
     })
     onRemoteStream(stream)
   }
@@ -129,10 +139,10 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     try {
       return sendFrame(header, data)
     } catch (err) {
-      // The connection has begun to end, which ends its streams in a moment. Upstream sends from bare microtasks, too:
-      // thrown there, this would end the thread.
-      if ((err as Error).name === 'StreamStateError') return false
-      throw err
+      // The connection has begun to end, or cannot go on: it ends, and its streams with it. Upstream sends from bare
+      // microtasks and from listeners, too: thrown there, this would end the thread.
+      connection.abort(err as Error)
+      return false
     }
   }
   muxer.handleFrame = frame => {

@@ -144,17 +144,9 @@ export async function createNode(init: NodeInit): Promise<Node> {
     init.stream(linkOf(connection), stream, () => use?.served())
     use?.taken()
   }
-  const onPings = (stream: Stream, connection: Connection): void => {
+  const onPings = (stream: Stream): void => {
     const use = uses.get(stream)
-    servePings(stream, () => {
-      try {
-        use?.pinged()
-        return true
-      } catch (err) {
-        linkOf(connection).connection.abort(err as Error)
-        return false
-      }
-    })
+    servePings(stream, () => use?.pinged() ?? true)
     use?.taken()
   }
   await libp2p.handle(PROTOCOL_ID, onStream, {

@@ -131,6 +131,19 @@ describe('streams', () => {
     expect(await bucketsOf(node)).toEqual([])
   })
 
+  test('data on streams whose negotiation is stuck end the connection, whichever stream ends first', async () => {
+    const create = startAttackers()
+    const node = await startLocal({ limits: { receiverMessages: 1 } })
+    const peer = await create({ target: node.addresses[0]! })
+    await peer.call('flood', { name: 'data behind negotiations that are stuck', bytes: 200 * 2 ** 20 })
+    const { debits } = await bucketOf(node, peer.peerId, 1)
+    expect(debits.map(({ cause, evidence }) => [cause, evidence])).toEqual([
+      ['protocol-abuse', 'a flood of data on streams without a protocol']
+    ])
+    // The node has not ended by it.
+    await expect.poll(peer.enter, { timeout: EFFECT_MS }).toMatchObject({ admitted: true })
+  })
+
   test.each([0, 1, 2, 77])(
     'a goodbye of the muxer (%i) ends the connection, and costs nothing',
     async code => {

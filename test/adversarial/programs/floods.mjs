@@ -44,6 +44,28 @@ function address(number) {
   return `127.20.${number >> 7}.${(number & 0x7f) + 1}`
 }
 
+/** Opens a stream for messages without waiting for the node to agree; its number. */
+async function openMessages(session) {
+  const stream = session.nextStream
+  session.nextStream += 2
+  const syn = frame({ type: Type.windowUpdate, flags: Flag.syn, stream })
+  await session.send(
+    Buffer.concat([syn, frame({ type: Type.data, stream, body: lines(MULTISTREAM, COMMS) })])
+  )
+  return stream
+}
+
+/** Fills the way back with acks of empty messages, as many as the windows of some streams take, and reads none. */
+async function fillWayBack(session) {
+  session.wire.socket.pause()
+  for (let i = 0; i < 40; i++) {
+    const stream = await openMessages(session)
+    for (let k = 0; k < 3; k++) {
+      await session.frame({ type: Type.data, stream, body: Buffer.alloc(50_000) })
+    }
+  }
+}
+
 async function end(wire) {
   wire.reset()
   await wire.closed
@@ -183,25 +205,11 @@ export const floods = {
   /** Data for streams whose negotiation waits, because the node cannot get rid of its answer. */
   'data behind negotiations that are stuck': async (peer, bytes) => {
     const session = await peer.session()
-    session.wire.socket.pause()
-    const open = async () => {
-      const stream = session.nextStream
-      session.nextStream += 2
-      const syn = frame({ type: Type.windowUpdate, flags: Flag.syn, stream })
-      await session.send(
-        Buffer.concat([syn, frame({ type: Type.data, stream, body: lines(MULTISTREAM, COMMS) })])
-      )
-      return stream
-    }
-    // The way back is filled with acks of empty messages, as many as the windows of these streams take.
-    for (let i = 0; i < 40; i++) {
-      const stream = await open()
-      for (let k = 0; k < 3; k++) {
-        await session.frame({ type: Type.data, stream, body: Buffer.alloc(50_000) })
-      }
-    }
+    // The first streams to end when the node has had enough: nothing waits on them.
+    for (let i = 0; i < 2; i++) await session.stream()
+    await fillWayBack(session)
     const streams = []
-    for (let i = 0; i < 200; i++) streams.push(await open())
+    for (let i = 0; i < 200; i++) streams.push(await openMessages(session))
     const body = Buffer.alloc(CHUNK_BYTES, 0x70)
     for (let left = bytes; left > 0 && session.open;) {
       for (const stream of streams) {
