@@ -55,7 +55,7 @@ export interface MuxerGuardInit {
   stream: (stream: Stream, connection: MessageStream) => () => boolean
   /** The remote opened this stream. */
   remoteStream: (stream: Stream, uses: StreamUses) => void
-  /** The remote will take no more streams. */
+  /** The remote will take no more streams. Called once. */
   goneAway: (connection: MessageStream) => void
 }
 
@@ -97,6 +97,7 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
   const find = (id: number): Stream | undefined => muxer.streams.find(({ streamId }) => streamId === id)
   let remoteStreams = 0
   let isFirst = true
+  let hasSaidGoodbye = false
   /** Counts what is noticed where nobody catches: above the muxer, in listeners. */
   const isAllowed = (count: () => void): boolean => {
     try {
@@ -150,9 +151,12 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     if (muxer.status === 'closed') return
     const { header } = frame
     const { type, flag, streamID } = header
-    // Upstream ends its streams then, and keeps the connection under them open for as long as the remote likes.
+    // Upstream ends its streams then, and keeps the connection under them open for as long as the remote likes. One
+    // goodbye is enough: while the connection ends, each more is a frame without content.
     if (type === Type.goAway && streamID === 0) {
-      goneAway(connection)
+      if (hasSaidGoodbye) conduct.idleFrame()
+      else goneAway(connection)
+      hasSaidGoodbye = true
       return
     }
     const before = streamID > 0 ? find(streamID) : undefined

@@ -152,6 +152,15 @@ export const floods = {
     await pourFrames(session, () => frame({ type: Type.ping, flags: Flag.syn, length: 7 }), bytes)
     await end(session.wire)
   },
+  /** While the end of the connection waits for what this peer does not read. */
+  'goodbyes of the muxer': async (peer, bytes) => {
+    const session = await peer.session()
+    await fillWayBack(session)
+    const goodbye = frame({ type: Type.goAway })
+    const count = Math.ceil(bytes / goodbye.length)
+    await session.send(Buffer.concat(Array.from({ length: count }, () => goodbye)))
+    await end(session.wire)
+  },
   'streams whose refusals are not read': async (peer, bytes) => {
     const session = await peer.session()
     session.wire.socket.pause()

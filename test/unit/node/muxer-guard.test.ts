@@ -7,15 +7,35 @@ import { Conduct } from '../../../src/node/conduct.ts'
 import { guardMuxer } from '../../../src/node/muxer-guard.ts'
 import { FakeClock, turn } from '../protocol/support.ts'
 
+const Type = { data: 0, windowUpdate: 1, ping: 2, goAway: 3 }
+
+interface Header {
+  type: number
+  flag?: number
+  streamId?: number
+  length?: number
+}
+
 interface Scene {
   clock: FakeClock
   muxer: StreamMuxer
   /** Below the muxer, on this side. */
   connection: MessageStream
+  /** The far end says so many equal frames, in one piece. */
+  hears: (header: Header, count?: number) => void
   /** What the guard has told. */
   goodbyes: () => number
   /** Why the connection has ended, once it has. */
   ended: () => Error | undefined
+}
+
+function encode({ type, flag = 0, streamId = 0, length = 0 }: Header): Buffer {
+  const header = Buffer.alloc(12)
+  header[1] = type
+  header.writeUInt16BE(flag, 2)
+  header.writeUInt32BE(streamId, 4)
+  header.writeUInt32BE(length, 8)
+  return header
 }
 
 /** A guarded muxer, and a far end that says nothing by itself. */
@@ -37,7 +57,12 @@ function open(): Scene {
     remoteStream: () => {},
     goneAway: () => goodbyes++
   }).createStreamMuxer(connection)
-  return { clock, muxer, connection, goodbyes: () => goodbyes, ended: () => ended }
+  const input = connection as unknown as { onData: (data: Uint8Array) => void }
+  const hears = (header: Header, count = 1): void => {
+    const frames = Buffer.concat(Array.from({ length: count }, () => encode(header)))
+    input.onData(frames)
+  }
+  return { clock, muxer, connection, hears, goodbyes: () => goodbyes, ended: () => ended }
 }
 
 test('a connection that cannot be written to ends, though nobody waits for what was to be written', async () => {
@@ -50,4 +75,14 @@ test('a connection that cannot be written to ends, though nobody waits for what 
   await turn()
   expect(ended()).toMatchObject({ message: 'no more nonces' })
   expect(stream.status).not.toBe('open')
+})
+
+test('one goodbye is heard; more are frames without content, of which there may be so many', () => {
+  const { hears, goodbyes, ended } = open()
+  hears({ type: Type.goAway }, 16_385)
+  expect(goodbyes()).toBe(1)
+  expect(ended()).toBeUndefined()
+  hears({ type: Type.goAway }, 1)
+  expect(ended()).toMatchObject({ name: 'AbuseError', message: 'a flood of muxer frames without content' })
+  expect(goodbyes()).toBe(1)
 })
