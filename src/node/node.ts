@@ -69,7 +69,7 @@ export interface Node {
 
 /** Starts a node. @throws P2pError ERR_LISTEN_FAILED when an address cannot be bound: then none is */
 export async function createNode(init: NodeInit): Promise<Node> {
-  const guard = new HandshakeGuard(init.guard)
+  const guard = new HandshakeGuard(init.guard, init.clock)
   const listening = new ListenGuard()
   const links = new WeakMap<Connection, Link>()
   const uses = new WeakMap<Stream, StreamUses>()

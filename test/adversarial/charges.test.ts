@@ -241,6 +241,22 @@ describe('who pays', () => {
     expect(await bucketsOf(node)).toEqual([])
   })
 
+  test('networks that hold all places keep nobody else out', async () => {
+    const create = startAttackers()
+    const node = await startLocal({ rateLimit: NO_REFILL })
+    const target = node.addresses[0]!
+    const crowd = await Promise.all(
+      Array.from({ length: 320 }, async (_, i) => create({ target, from: `127.6.${i % 5}.1` }))
+    )
+    await Promise.all(crowd.map(async one => one.call('linger')))
+    await crowd[0]!.call('accepted')
+    for (let i = 0; i < 5; i++) {
+      expect(await (await create({ target })).enter()).toMatchObject({ admitted: true })
+    }
+    expect(limits(node)).toEqual([])
+    expect((await bucketsOf(node)).filter(({ ip }) => ip === '127.0.0.1')).toEqual([])
+  })
+
   test(
     'a peer that connects again and again pays in the end',
     { skip: !LONG, timeout: 300_000 },
