@@ -1,8 +1,10 @@
 import type { MessageStream, Stream, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface'
 import type { Uint8ArrayList } from 'uint8arraylist'
+import { AbuseError } from './conduct.ts'
 import type { Conduct } from './conduct.ts'
 import { OpeningStream } from './opening-stream.ts'
 import { tuneStream } from './tuning.ts'
+import { Unsent } from './unsent.ts'
 
 /** A yamux header: version, type, flags (2), stream ID (4), length (4); yamux specification, "Framing". */
 const HEADER_BYTES = 12
@@ -46,6 +48,8 @@ export interface MuxerGuardInit {
   maxDataBytes: number
   /** Streams that the remote may have open at once. */
   maxStreams: number
+  /** Messages, in bytes, that may be in flight to the remote. */
+  maxInFlightBytes: number
   /** The account of the peer at the other end of an encrypted connection. */
   conductOf: (connection: MessageStream) => Conduct
   /**
@@ -85,12 +89,13 @@ function guardBytes(muxer: GuardedMuxer, maxDataBytes: number): void {
 }
 
 function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: MuxerGuardInit): void {
-  const { maxStreams, conductOf, stream: opened, remoteStream, goneAway } = init
+  const { maxStreams, maxInFlightBytes, conductOf, stream: opened, remoteStream, goneAway } = init
   const onRemoteStream = muxer.onRemoteStream.bind(muxer)
   const onCreateStream = muxer.onCreateStream.bind(muxer)
   const handleFrame = muxer.handleFrame.bind(muxer)
   const sendFrame = muxer.sendFrame.bind(muxer)
   const conduct = conductOf(connection)
+  const unsent = new Unsent(connection, maxInFlightBytes)
   const openings = new WeakMap<Stream, OpeningStream>()
   /** Streams that the remote has ended its writing on. */
   const ended = new WeakSet<Stream>()
@@ -138,7 +143,11 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
   muxer.sendFrame = (header, data) => {
     if (header.type === Type.data || (header.flag & Flag.syn) > 0) conduct.answerable()
     try {
-      return sendFrame(header, data)
+      if (sendFrame(header, data)) return true
+      if (!unsent.add(data?.byteLength ?? 0)) {
+        connection.abort(new AbuseError('does not read, and too much waits to be written'))
+      }
+      return false
     } catch (err) {
       // The connection has begun to end, or cannot go on: it ends, and its streams with it. Upstream sends from bare
       // microtasks and from listeners, too: thrown there, this would end the thread.

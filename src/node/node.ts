@@ -49,6 +49,8 @@ export interface NodeInit {
   clock: Clock
   /** A whole inbound handshake, in milliseconds. */
   handshakeTimeoutMs: number
+  /** Messages, in bytes, that may be in flight to one peer. */
+  maxInFlightBytes: number
   /** A connection passed every check. Outbound ones are not yet known to be admitted by the peer. */
   opened: (link: Link) => void
   closed: (link: Link) => void
@@ -107,6 +109,7 @@ export async function createNode(init: NodeInit): Promise<Node> {
           {
             maxDataBytes: MAX_STREAM_WINDOW_BYTES,
             maxStreams: MAX_MUXED_STREAMS,
+            maxInFlightBytes: init.maxInFlightBytes,
             conductOf: connection => conducts.of(identities.get(connection)!),
             stream: (stream, connection) =>
               guardNegotiation(stream, PROTOCOLS, reason => connection.abort(new Error(reason))),

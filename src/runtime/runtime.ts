@@ -16,7 +16,7 @@ import { denialText } from './dial.ts'
 import { acceptStream } from './inbound.ts'
 import { Judge } from './misbehaviour.ts'
 import type { Subject } from './misbehaviour.ts'
-import { Peers } from './peers.ts'
+import { Peers, WINDOW_BYTES } from './peers.ts'
 import { snapshot } from './snapshot.ts'
 
 /**
@@ -121,6 +121,7 @@ export class Runtime implements CommandHandler {
       },
       clock: this.#init.clock,
       handshakeTimeoutMs: limits.handshakeTimeoutMs,
+      maxInFlightBytes: Math.max(WINDOW_BYTES, limits.maxMessageBytes),
       opened: link => this.#peers.opened(link),
       closed: link => this.#peers.closed(link),
       stream: (link, stream, served) => this.#onStream(link, stream, served)

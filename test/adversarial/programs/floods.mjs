@@ -66,6 +66,10 @@ async function fillWayBack(session) {
   }
 }
 
+async function pause(ms) {
+  await new Promise(resolve => setTimeout(resolve, ms))
+}
+
 async function end(wire) {
   wire.reset()
   await wire.closed
@@ -159,6 +163,34 @@ export const floods = {
     const goodbye = frame({ type: Type.goAway })
     const count = Math.ceil(bytes / goodbye.length)
     await session.send(Buffer.concat(Array.from({ length: count }, () => goodbye)))
+    await end(session.wire)
+  },
+  /** A window update makes the node write what it holds for a stream: acks of a whole window of empty messages. */
+  'acks that are asked for and not read': async (peer, bytes) => {
+    const session = await peer.session()
+    await fillWayBack(session)
+    const open = async stream => session.frame({ type: Type.windowUpdate, stream, length: CHUNK_BYTES * 2 })
+    for (let left = bytes; left > 0 && session.open;) {
+      const streams = []
+      for (let i = 0; i < 40; i++) {
+        const stream = await openMessages(session)
+        streams.push(stream)
+        for (let k = 0; k < 4; k++) {
+          left -= 60_000
+          await session.frame({ type: Type.data, stream, body: Buffer.alloc(60_000) })
+        }
+      }
+      // The node agrees to the protocol, and writes a piece in each of its turns.
+      for (let i = 0; i < 3; i++) {
+        for (const stream of streams) await open(stream)
+        await pause(500)
+      }
+      for (const stream of [...streams, ...streams, ...streams, ...streams]) {
+        await open(stream)
+        await pause(2)
+      }
+      for (const stream of streams) await session.frame({ type: Type.windowUpdate, flags: Flag.rst, stream })
+    }
     await end(session.wire)
   },
   'streams whose refusals are not read': async (peer, bytes) => {

@@ -2,11 +2,12 @@ import '../../../src/node/polyfill.ts'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import type { MessageStream, StreamMuxer } from '@libp2p/interface'
 import { multiaddrConnectionPair } from '@libp2p/utils'
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { Conduct } from '../../../src/node/conduct.ts'
 import { guardMuxer } from '../../../src/node/muxer-guard.ts'
 import { FakeClock, turn } from '../protocol/support.ts'
 
+const Flag = { syn: 1 }
 const Type = { data: 0, windowUpdate: 1, ping: 2, goAway: 3 }
 
 interface Header {
@@ -15,6 +16,12 @@ interface Header {
   streamId?: number
   length?: number
 }
+
+/** Messages that may be in flight, and the answers that may wait beside them. */
+const IN_FLIGHT_BYTES = 4 * 1024 * 1024
+const ANSWERS_BYTES = 8 * 1024 * 1024
+/** A frame that waits is counted with what its keeping costs. */
+const FRAME_COST_BYTES = 256
 
 interface Scene {
   clock: FakeClock
@@ -52,6 +59,7 @@ function open(): Scene {
   const muxer = guardMuxer(yamux({ enableKeepAlive: false })(), {
     maxDataBytes: 1_048_576,
     maxStreams: 320,
+    maxInFlightBytes: IN_FLIGHT_BYTES,
     conductOf: () => conduct,
     stream: () => () => true,
     remoteStream: () => {},
@@ -85,4 +93,42 @@ test('one goodbye is heard; more are frames without content, of which there may 
   hears({ type: Type.goAway }, 1)
   expect(ended()).toMatchObject({ name: 'AbuseError', message: 'a flood of muxer frames without content' })
   expect(goodbyes()).toBe(1)
+})
+
+describe('output that the far end does not read', () => {
+  /** Answers to pings that wait, so many, at a rate that costs nothing. */
+  function answer({ clock, hears }: Scene, count: number): void {
+    for (let i = 0; i < count; i++) {
+      clock.advance(1_000 / 16)
+      hears({ type: Type.ping, flag: Flag.syn, length: i })
+    }
+  }
+
+  const bearable = Math.floor((IN_FLIGHT_BYTES + ANSWERS_BYTES) / FRAME_COST_BYTES)
+
+  test('may grow to what can be in flight and some answers beside it, and then ends the connection', () => {
+    const scene = open()
+    scene.connection.send = () => false
+    answer(scene, bearable)
+    expect(scene.ended()).toBeUndefined()
+    answer(scene, 1)
+    expect(scene.ended()).toMatchObject({ name: 'AbuseError', message: /does not read/ })
+  })
+
+  test('may be of any size in all while the far end reads now and then', () => {
+    const scene = open()
+    scene.connection.send = () => false
+    for (let i = 0; i < 3; i++) {
+      answer(scene, bearable)
+      scene.connection.dispatchEvent(new Event('drain'))
+    }
+    expect(scene.ended()).toBeUndefined()
+  })
+
+  test('is not what the connection takes at once', () => {
+    const scene = open()
+    scene.connection.send = () => true
+    answer(scene, 2 * bearable)
+    expect(scene.ended()).toBeUndefined()
+  })
 })
