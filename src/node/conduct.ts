@@ -83,6 +83,12 @@ export class Conduct {
     if (!this.#streams.take()) throw new AbuseError('a flood of streams without messages')
   }
 
+  /** A stream that had been of use ended over a message that is too large. @throws AbuseError when too many did */
+  wasted(): void {
+    if (!this.#streams.take())
+      throw new AbuseError('a flood of streams that end over messages above the limit')
+  }
+
   /** Bytes came for a stream that nobody reads yet. @throws AbuseError when there are too many */
   waiting(bytes: number): void {
     this.#waitingBytes += bytes

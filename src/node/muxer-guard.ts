@@ -33,12 +33,18 @@ interface GuardedMuxer extends StreamMuxer {
   sendFrame: (header: Header, data?: Uint8ArrayList) => boolean
 }
 
-/** What becomes of a stream that the remote has opened. */
-export interface StreamUses {
+/** What comes of a stream that the remote has opened for his messages. */
+export interface StreamUse {
+  /** It has carried its first message. */
+  served: () => void
+  /** It has carried one, and is at an end over one that is too large. */
+  wasted: () => void
+}
+
+/** What comes of any stream that the remote has opened. */
+export interface StreamUses extends StreamUse {
   /** Its protocol is agreed on, and its bytes are read from now on. */
   taken: () => void
-  /** It has carried a message. */
-  served: () => void
   /** It has carried a ping; false when there have been too many, which ends the connection. */
   pinged: () => boolean
 }
@@ -135,7 +141,12 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     openings.set(stream, opening)
     remoteStream(stream, {
       taken: () => opening.taken(),
-      served: () => (counts ? conduct.served() : undefined),
+      served: () => {
+        if (counts) conduct.served()
+      },
+      wasted: () => {
+        if (counts) isAllowed(() => conduct.wasted())
+      },
       pinged: () => isAllowed(() => conduct.ping())
     })
     onRemoteStream(stream)

@@ -20,7 +20,7 @@ import type { HandshakeGuardInit } from './handshakes.ts'
 import { closeConnection, Link } from './link.ts'
 import { ListenGuard } from './listening.ts'
 import { guardMuxer } from './muxer-guard.ts'
-import type { StreamUses } from './muxer-guard.ts'
+import type { StreamUse, StreamUses } from './muxer-guard.ts'
 import { guardNegotiation } from './negotiation-guard.ts'
 import { PING_PROTOCOL, servePings } from './ping.ts'
 
@@ -54,8 +54,8 @@ export interface NodeInit {
   /** A connection passed every check. Outbound ones are not yet known to be admitted by the peer. */
   opened: (link: Link) => void
   closed: (link: Link) => void
-  /** The peer opened a stream for his messages; `served` is to be called when it has carried one. */
-  stream: (link: Link, stream: Stream, served: () => void) => void
+  /** The peer opened a stream for his messages; `use` is to be told what comes of it. */
+  stream: (link: Link, stream: Stream, use: StreamUse) => void
 }
 
 /** The libp2p node behind the runtime: the only place that constructs libp2p. */
@@ -143,14 +143,14 @@ export async function createNode(init: NodeInit): Promise<Node> {
   on('peer:disconnect', event => void libp2p.peerStore.delete(event.detail).catch(() => {}))
 
   const onStream = (stream: Stream, connection: Connection): void => {
-    const use = uses.get(stream)
-    init.stream(linkOf(connection), stream, () => use?.served())
-    use?.taken()
+    const use = uses.get(stream)!
+    init.stream(linkOf(connection), stream, use)
+    use.taken()
   }
   const onPings = (stream: Stream): void => {
-    const use = uses.get(stream)
-    servePings(stream, () => use?.pinged() ?? true)
-    use?.taken()
+    const use = uses.get(stream)!
+    servePings(stream, () => use.pinged())
+    use.taken()
   }
   await libp2p.handle(PROTOCOL_ID, onStream, {
     maxInboundStreams: MAX_MUXED_STREAMS,
