@@ -3,10 +3,7 @@ import { Allowance } from '../rate-limiter/index.ts'
 
 /** Pings that a peer may send: at once, and per second. An honest one sends one with each connection, and few later. */
 const PINGS = { capacity: 1_024, refillPerSecond: 16 }
-/**
- * Frames without content: at once, and per second. What a peer has under way for a stream that this side resets counts
- * as well: a window of small frames.
- */
+/** Frames without content: at once, and per second. */
 const IDLE_FRAMES = { capacity: 16_384, refillPerSecond: 1_024 }
 /** Answers that may be owed at once: a window of acks, each in a frame of its own, and as much again. */
 const MAX_OWED_FRAMES = 262_144

@@ -2,6 +2,7 @@ import type { MessageStream, Stream, StreamMuxer, StreamMuxerFactory } from '@li
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { AbuseError } from './conduct.ts'
 import type { Conduct } from './conduct.ts'
+import { LateData } from './late-data.ts'
 import { OpeningStream } from './opening-stream.ts'
 import { tuneStream } from './tuning.ts'
 import { Unsent } from './unsent.ts'
@@ -106,6 +107,9 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
   /** Streams that the remote has ended its writing on. */
   const ended = new WeakSet<Stream>()
   const find = (id: number): Stream | undefined => muxer.streams.find(({ streamId }) => streamId === id)
+  const late = new LateData(maxStreams)
+  const isLate = ({ type, flag, streamID, length }: Header, known: boolean): boolean =>
+    type === Type.data && (flag & Flag.syn) === 0 && !known && late.take(streamID, length)
   let remoteStreams = 0
   let isFirst = true
   let hasSaidGoodbye = false
@@ -123,6 +127,7 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
   muxer.onCreateStream = options => {
     const stream = onCreateStream(options)
     tuneStream(stream)
+    late.watch(stream)
     opened(stream, connection)
     return stream
   }
@@ -133,6 +138,7 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     isFirst = false
     if (counts) conduct.opened()
     tuneStream(stream)
+    late.watch(stream)
     remoteStreams++
     stream.addEventListener('close', () => remoteStreams--)
     let named = (): boolean => false
@@ -185,7 +191,7 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     // An answer to a ping is one of ours: upstream takes no other.
     if (type === Type.ping) {
       if ((flag & Flag.ack) === 0) conduct.ping()
-    } else if (isIdle(header, known, over)) conduct.idleFrame()
+    } else if (isIdle(header, known, over) && !isLate(header, known)) conduct.idleFrame()
     // What comes behind the end of a stream is for nobody, also when the end is still held back.
     if (over && type === Type.data && (flag & Flag.rst) === 0) return
     if ((flag & Flag.syn) > 0 && streamID > 0 && !known && remoteStreams >= maxStreams) {

@@ -93,6 +93,16 @@ describe('streams', () => {
     expect(node.count({ type: 'Data' })).toBe(2)
   })
 
+  test('a window of small messages behind one above the limit is read by nobody and costs nothing', async () => {
+    const create = startAttackers()
+    const node = await startLocal({ limits: { maxMessageBytes: 1_000 } })
+    const peer = await create({ target: node.addresses[0]! })
+    expect(await peer.call('smallBehindRefusal', { length: 1_001, count: 20_000 })).toBe(2)
+    expect(await peer.call('messages', { count: 1 })).toBe(1)
+    expect(await bucketsOf(node)).toEqual([])
+    expect(node.count({ type: 'Disconnected' })).toBe(0)
+  })
+
   test('a message that ends in the frame that ends its stream is taken and answered', async () => {
     const create = startAttackers()
     const node = await startLocal()

@@ -36,8 +36,9 @@ interface Scene {
   ended: () => Error | undefined
 }
 
+/** A frame; that of data has a body of zeros. */
 function encode({ type, flag = 0, streamId = 0, length = 0 }: Header): Buffer {
-  const header = Buffer.alloc(12)
+  const header = Buffer.alloc(12 + (type === Type.data ? length : 0))
   header[1] = type
   header.writeUInt16BE(flag, 2)
   header.writeUInt32BE(streamId, 4)
@@ -65,6 +66,7 @@ function open(): Scene {
     remoteStream: () => {},
     goneAway: () => goodbyes++
   }).createStreamMuxer(connection)
+  muxer.addEventListener('stream', () => {})
   const input = connection as unknown as { onData: (data: Uint8Array) => void }
   const hears = (header: Header, count = 1): void => {
     const frames = Buffer.concat(Array.from({ length: count }, () => encode(header)))
@@ -93,6 +95,38 @@ test('one goodbye is heard; more are frames without content, of which there may 
   hears({ type: Type.goAway }, 1)
   expect(ended()).toMatchObject({ name: 'AbuseError', message: 'a flood of muxer frames without content' })
   expect(goodbyes()).toBe(1)
+})
+
+describe('data for a stream that this side has reset', () => {
+  const WINDOW_BYTES = 256 * 1024
+  const IDLE_FRAMES = 16_384
+
+  /** The far end opens a stream, and this side resets it. */
+  function reset({ muxer, hears }: Scene, streamId: number): void {
+    hears({ type: Type.windowUpdate, flag: Flag.syn, streamId })
+    muxer.streams[0]!.abort(new Error('no more of it'))
+  }
+
+  test('may have been under way: a window of it costs nothing, in frames of whatever size', () => {
+    const scene = open()
+    reset(scene, 2)
+    for (let i = 0; i < 4; i++) scene.hears({ type: Type.data, streamId: 2, length: 1 }, WINDOW_BYTES / 4)
+    scene.hears({ type: Type.data, streamId: 2, length: 1 }, IDLE_FRAMES)
+    expect(scene.ended()).toBeUndefined()
+    scene.hears({ type: Type.data, streamId: 2, length: 1 })
+    expect(scene.ended()).toMatchObject({ name: 'AbuseError' })
+  })
+
+  test('counts when it is empty, or when so many streams have been reset since that it is forgotten', () => {
+    const scene = open()
+    for (let i = 1; i <= 321; i++) reset(scene, 2 * i)
+    scene.hears({ type: Type.data, streamId: 2 * 321, length: 0 }, IDLE_FRAMES / 2)
+    scene.hears({ type: Type.data, streamId: 2, length: 1 }, IDLE_FRAMES / 2)
+    scene.hears({ type: Type.data, streamId: 4, length: 1 })
+    expect(scene.ended()).toBeUndefined()
+    scene.hears({ type: Type.data, streamId: 2, length: 1 })
+    expect(scene.ended()).toMatchObject({ name: 'AbuseError' })
+  })
 })
 
 describe('output that the far end does not read', () => {
