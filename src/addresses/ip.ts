@@ -61,6 +61,24 @@ export function rateSubject(ip: string): string {
 }
 
 /**
+ * The network that an address belongs to, as far as that can be guessed: the /24 of an IPv4 address, the /48 of an IPv6
+ * address, which is what a site is given. Who has many addresses has them in few networks.
+ *
+ * @param ip an IP address in any text form; any other text is its own network
+ */
+export function networkOf(ip: string): string {
+  const normalized = normalizeIp(ip) ?? ip
+  switch (isIP(normalized)) {
+    case 4:
+      return `${formatIp(maskGroups(ipGroups(normalized), 120))}/24`
+    case 6:
+      return `${formatIp(maskGroups(ipGroups(normalized), 48))}/48`
+    default:
+      return normalized
+  }
+}
+
+/**
  * Reads an IP address.
  *
  * @param ip a text for which `isIP` is not 0; a zone is dropped

@@ -3,10 +3,7 @@ import { Allowance } from '../rate-limiter/index.ts'
 
 /** Pings that a peer may send: at once, and per second. An honest one sends one with each connection, and few later. */
 const PINGS = { capacity: 1_024, refillPerSecond: 16 }
-/**
- * Frames without content: at once, and per second. What a peer has under way for a stream that this side resets counts
- * as well: a window of small frames.
- */
+/** Frames without content: at once, and per second. */
 const IDLE_FRAMES = { capacity: 16_384, refillPerSecond: 1_024 }
 /** Answers that may be owed at once: a window of acks, each in a frame of its own, and as much again. */
 const MAX_OWED_FRAMES = 262_144
@@ -83,11 +80,22 @@ export class Conduct {
     if (!this.#streams.take()) throw new AbuseError('a flood of streams without messages')
   }
 
-  /** Bytes came for a stream that nobody reads yet, or (negative) wait no longer. @throws AbuseError at too many */
+  /** A stream that had been of use ended over a message that is too large. @throws AbuseError when too many did */
+  wasted(): void {
+    if (!this.#streams.take())
+      throw new AbuseError('a flood of streams that end over messages above the limit')
+  }
+
+  /** Bytes came for a stream that nobody reads yet. @throws AbuseError when there are too many */
   waiting(bytes: number): void {
     this.#waitingBytes += bytes
     if (this.#waitingBytes > MAX_WAITING_BYTES)
       throw new AbuseError('a flood of data on streams without a protocol')
+  }
+
+  /** Bytes that waited are read, or their stream has ended. Never throws: streams end where nobody catches. */
+  waited(bytes: number): void {
+    this.#waitingBytes -= bytes
   }
 
   /** A stream has carried its first whole message. */

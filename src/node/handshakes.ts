@@ -9,10 +9,13 @@ import type {
   Upgrader
 } from '@libp2p/interface'
 import { ipOfMultiaddr, rateSubject } from '../addresses/index.ts'
+import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import { guardServer } from './doorway.ts'
 import { isPeersFault } from './link.ts'
 import { guardNegotiation } from './negotiation-guard.ts'
+import { PendingHandshakes } from './pending.ts'
+import type { Pending } from './pending.ts'
 import { tuneCiphers, tuneRecords } from './records.ts'
 import { writeTogether } from './tuning.ts'
 
@@ -21,9 +24,11 @@ const NOISE_PROTOCOLS: readonly string[] = ['/noise']
 /** The only muxer. It is named in the handshake, or negotiated behind it. */
 const YAMUX_PROTOCOLS: readonly string[] = ['/yamux/1.0.0']
 
-/** Inbound handshakes under way at once, in all and from one rate subject: one address never takes all places. */
-const MAX_PENDING = 256
-const MAX_PENDING_PER_SUBJECT = 64
+/**
+ * A handshake that is younger when its place is needed has not failed: one takes three round trips. An older one that
+ * has come no further is charged, as it would have been at its end.
+ */
+const FAIR_CHANCE_MS = 1_000
 
 export interface HandshakeGuardInit {
   /** Whether the rate subject of an address has an empty bucket: the cheapest check comes first. */
@@ -34,7 +39,7 @@ export interface HandshakeGuardInit {
   wasDenied: (connection: MultiaddrConnection) => boolean
   /** A remote at `ip` did not complete a handshake that it was free to complete. */
   failed: (ip: string, reason: string) => void
-  /** A remote was turned away before its handshake, for lack of room. */
+  /** A remote was turned away before its handshake, or early in it, for lack of room. */
   refused: (ip: string) => void
 }
 
@@ -44,12 +49,14 @@ export interface HandshakeGuardInit {
  */
 export class HandshakeGuard {
   readonly #init: HandshakeGuardInit
-  /** Inbound connections whose handshake is under way, by rate subject. */
-  readonly #pending = new Map<string, Set<MultiaddrConnection>>()
-  #pendingInAll = 0
+  readonly #clock: Clock
+  readonly #pending = new PendingHandshakes()
+  /** Given up before they had a fair chance. */
+  readonly #spared = new WeakSet<Pending>()
 
-  constructor(init: HandshakeGuardInit) {
+  constructor(init: HandshakeGuardInit, clock: Clock) {
     this.#init = init
+    this.#clock = clock
   }
 
   /** Puts the guard between a transport and its upgrader. */
@@ -69,7 +76,7 @@ export class HandshakeGuard {
 
   /** Ends the inbound handshakes under way from a rate subject. */
   end(subject: string, reason: string): void {
-    for (const connection of this.#pending.get(subject) ?? []) connection.abort(new Error(reason))
+    for (const pending of this.#pending.of(subject)) pending.abort(new Error(reason))
   }
 
   #guardUpgrader(upgrader: Upgrader): Upgrader {
@@ -86,18 +93,10 @@ export class HandshakeGuard {
   }
 
   async #inbound(connection: MultiaddrConnection, upgrade: () => Promise<void>): Promise<void> {
-    const { isBarred, hasRoom, wasDenied, failed, refused } = this.#init
+    const { isBarred, wasDenied, failed } = this.#init
     const ip = ipOfMultiaddr(connection.remoteAddr.toString()) ?? ''
-    const subject = rateSubject(ip)
-    if (isBarred(subject)) throw BARRED
-    const here = this.#pending.get(subject) ?? new Set()
-    const crowded = this.#pendingInAll >= MAX_PENDING || here.size >= MAX_PENDING_PER_SUBJECT
-    if (crowded || !hasRoom(this.#pendingInAll)) {
-      refused(ip)
-      throw FULL
-    }
-    this.#pendingInAll++
-    this.#pending.set(subject, here.add(connection))
+    if (isBarred(rateSubject(ip))) throw BARRED
+    const pending = this.#enter(ip, connection)
     guardConnection(connection)
     let fault: string | undefined
     connection.addEventListener('close', ({ error, local }) => {
@@ -106,15 +105,33 @@ export class HandshakeGuard {
     try {
       await upgrade()
       // What came with the last message of the handshake may have ended the connection before anybody got it.
-      if (connection.status !== 'open' && fault !== undefined) failed(ip, fault)
+      if (connection.status !== 'open' && fault !== undefined && !this.#spared.has(pending)) failed(ip, fault)
     } catch (err) {
-      if (!wasDenied(connection)) failed(ip, messageOf(err))
+      if (!wasDenied(connection) && !this.#spared.has(pending)) failed(ip, messageOf(err))
       throw err
     } finally {
-      this.#pendingInAll--
-      here.delete(connection)
-      if (here.size === 0) this.#pending.delete(subject)
+      this.#pending.leave(pending)
     }
+  }
+
+  /** Takes a place for a handshake, from somebody else if it must. @throws Error when there is none to be had */
+  #enter(ip: string, connection: MultiaddrConnection): Pending {
+    const { hasRoom, refused } = this.#init
+    const since = this.#clock.now()
+    const places = this.#pending.enter({ ip, since, abort: reason => connection.abort(reason) }, hasRoom)
+    if (places === undefined) {
+      refused(ip)
+      throw FULL
+    }
+    const { entered, ousted } = places
+    if (ousted !== undefined) {
+      if (since - ousted.since < FAIR_CHANCE_MS) {
+        this.#spared.add(ousted)
+        refused(ousted.ip)
+      }
+      ousted.abort(OUSTED)
+    }
+    return entered
   }
 }
 
@@ -168,3 +185,4 @@ export function guardEncrypter(
 /** Made once: turning somebody away must not cost a stack trace. */
 const BARRED = new Error('this address is barred')
 const FULL = new Error('no room for another connection')
+const OUSTED = new Error('the handshake did not go on, and its place was needed')

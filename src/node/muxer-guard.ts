@@ -1,8 +1,11 @@
 import type { MessageStream, Stream, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface'
 import type { Uint8ArrayList } from 'uint8arraylist'
+import { AbuseError } from './conduct.ts'
 import type { Conduct } from './conduct.ts'
+import { LateData } from './late-data.ts'
 import { OpeningStream } from './opening-stream.ts'
 import { tuneStream } from './tuning.ts'
+import { Unsent } from './unsent.ts'
 
 /** A yamux header: version, type, flags (2), stream ID (4), length (4); yamux specification, "Framing". */
 const HEADER_BYTES = 12
@@ -32,14 +35,20 @@ interface GuardedMuxer extends StreamMuxer {
   sendFrame: (header: Header, data?: Uint8ArrayList) => boolean
 }
 
-/** What becomes of a stream that the remote has opened. */
-export interface StreamUses {
+/** What comes of a stream that the remote has opened for his messages. */
+export interface StreamUse {
+  /** It has carried its first message. */
+  served: () => void
+  /** It has carried one, and is at an end over one that is too large. */
+  wasted: () => void
+}
+
+/** What comes of any stream that the remote has opened. */
+export interface StreamUses extends StreamUse {
   /** Its protocol is agreed on, and its bytes are read from now on. */
   taken: () => void
-  /** It has carried a message. */
-  served: () => void
-  /** It has carried a ping. @throws AbuseError when there are too many */
-  pinged: () => void
+  /** It has carried a ping; false when there have been too many, which ends the connection. */
+  pinged: () => boolean
 }
 
 export interface MuxerGuardInit {
@@ -47,6 +56,8 @@ export interface MuxerGuardInit {
   maxDataBytes: number
   /** Streams that the remote may have open at once. */
   maxStreams: number
+  /** Messages, in bytes, that may be in flight to the remote. */
+  maxInFlightBytes: number
   /** The account of the peer at the other end of an encrypted connection. */
   conductOf: (connection: MessageStream) => Conduct
   /**
@@ -56,7 +67,7 @@ export interface MuxerGuardInit {
   stream: (stream: Stream, connection: MessageStream) => () => boolean
   /** The remote opened this stream. */
   remoteStream: (stream: Stream, uses: StreamUses) => void
-  /** The remote will take no more streams. */
+  /** The remote will take no more streams. Called once. */
   goneAway: (connection: MessageStream) => void
 }
 
@@ -86,7 +97,7 @@ function guardBytes(muxer: GuardedMuxer, maxDataBytes: number): void {
 }
 
 function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: MuxerGuardInit): void {
-  const { maxStreams, conductOf, stream: opened, remoteStream, goneAway } = init
+  const { maxStreams, maxInFlightBytes, conductOf, stream: opened, remoteStream, goneAway } = init
   const onRemoteStream = muxer.onRemoteStream.bind(muxer)
   const onCreateStream = muxer.onCreateStream.bind(muxer)
   const handleAny = muxer.handleFrame.bind(muxer)
@@ -98,16 +109,32 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
   }
   const sendFrame = muxer.sendFrame.bind(muxer)
   const conduct = conductOf(connection)
+  const unsent = new Unsent(connection, maxInFlightBytes)
   const openings = new WeakMap<Stream, OpeningStream>()
   /** Streams that the remote has ended its writing on. */
   const ended = new WeakSet<Stream>()
   const find = (id: number): Stream | undefined => muxer.streams.find(({ streamId }) => streamId === id)
+  const late = new LateData(maxStreams)
+  const isLate = ({ type, flag, streamID, length }: Header, known: boolean): boolean =>
+    type === Type.data && (flag & Flag.syn) === 0 && !known && late.take(streamID, length)
   let remoteStreams = 0
   let isFirst = true
+  let hasSaidGoodbye = false
+  /** Counts what is noticed where nobody catches: above the muxer, in listeners. */
+  const isAllowed = (count: () => void): boolean => {
+    try {
+      count()
+      return true
+    } catch (err) {
+      connection.abort(err as Error)
+      return false
+    }
+  }
 
   muxer.onCreateStream = options => {
     const stream = onCreateStream(options)
     tuneStream(stream)
+    late.watch(stream)
     opened(stream, connection)
     return stream
   }
@@ -118,6 +145,7 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     isFirst = false
     if (counts) conduct.opened()
     tuneStream(stream)
+    late.watch(stream)
     remoteStreams++
     stream.addEventListener('close', () => remoteStreams--)
     let named = (): boolean => false
@@ -126,20 +154,29 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     openings.set(stream, opening)
     remoteStream(stream, {
       taken: () => opening.taken(),
-      served: () => (counts ? conduct.served() : undefined),
-      pinged: () => conduct.ping()
+      served: () => {
+        if (counts) conduct.served()
+      },
+      wasted: () => {
+        if (counts) isAllowed(() => conduct.wasted())
+      },
+      pinged: () => isAllowed(() => conduct.ping())
     })
     onRemoteStream(stream)
   }
   muxer.sendFrame = (header, data) => {
     if (header.type === Type.data || (header.flag & Flag.syn) > 0) conduct.answerable()
     try {
-      return sendFrame(header, data)
+      if (sendFrame(header, data)) return true
+      if (!unsent.add(data?.byteLength ?? 0)) {
+        connection.abort(new AbuseError('does not read, and too much waits to be written'))
+      }
+      return false
     } catch (err) {
-      // The connection has begun to end, which ends its streams in a moment. Upstream sends from bare microtasks, too:
-      // thrown there, this would end the thread.
-      if ((err as Error).name === 'StreamStateError') return false
-      throw err
+      // The connection has begun to end, or cannot go on: it ends, and its streams with it. Upstream sends from bare
+      // microtasks and from listeners, too: thrown there, this would end the thread.
+      connection.abort(err as Error)
+      return false
     }
   }
   muxer.handleFrame = frame => {
@@ -147,9 +184,12 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     if (muxer.status === 'closed') return
     const { header } = frame
     const { type, flag, streamID } = header
-    // Upstream ends its streams then, and keeps the connection under them open for as long as the remote likes.
+    // Upstream ends its streams then, and keeps the connection under them open for as long as the remote likes. One
+    // goodbye is enough: while the connection ends, each more is a frame without content.
     if (type === Type.goAway && streamID === 0) {
-      goneAway(connection)
+      if (hasSaidGoodbye) conduct.idleFrame()
+      else goneAway(connection)
+      hasSaidGoodbye = true
       return
     }
     const before = streamID > 0 ? find(streamID) : undefined
@@ -158,7 +198,7 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     // An answer to a ping is one of ours: upstream takes no other.
     if (type === Type.ping) {
       if ((flag & Flag.ack) === 0) conduct.ping()
-    } else if (isIdle(header, known, over)) conduct.idleFrame()
+    } else if (isIdle(header, known, over) && !isLate(header, known)) conduct.idleFrame()
     // What comes behind the end of a stream is for nobody, also when the end is still held back.
     if (over && type === Type.data && (flag & Flag.rst) === 0) return
     if ((flag & Flag.syn) > 0 && streamID > 0 && !known && remoteStreams >= maxStreams) {

@@ -21,7 +21,7 @@ import { closeConnection, Link } from './link.ts'
 import { ListenGuard } from './listening.ts'
 import { logger } from './logger.ts'
 import { guardMuxer } from './muxer-guard.ts'
-import type { StreamUses } from './muxer-guard.ts'
+import type { StreamUse, StreamUses } from './muxer-guard.ts'
 import { guardNegotiation } from './negotiation-guard.ts'
 import { PING_PROTOCOL, servePings } from './ping.ts'
 import { carriedBy } from './carrier.ts'
@@ -51,11 +51,13 @@ export interface NodeInit {
   clock: Clock
   /** A whole inbound handshake, in milliseconds. */
   handshakeTimeoutMs: number
+  /** Messages, in bytes, that may be in flight to one peer. */
+  maxInFlightBytes: number
   /** A connection passed every check. Outbound ones are not yet known to be admitted by the peer. */
   opened: (link: Link) => void
   closed: (link: Link) => void
-  /** The peer opened a stream for his messages; `served` is to be called when it has carried one. */
-  stream: (link: Link, stream: Stream, served: () => void) => void
+  /** The peer opened a stream for his messages; `use` is to be told what comes of it. */
+  stream: (link: Link, stream: Stream, use: StreamUse) => void
 }
 
 /** The libp2p node behind the runtime: the only place that constructs libp2p. */
@@ -71,7 +73,7 @@ export interface Node {
 
 /** Starts a node. @throws P2pError ERR_LISTEN_FAILED when an address cannot be bound: then none is */
 export async function createNode(init: NodeInit): Promise<Node> {
-  const guard = new HandshakeGuard(init.guard)
+  const guard = new HandshakeGuard(init.guard, init.clock)
   const listening = new ListenGuard()
   const links = new WeakMap<Connection, Link>()
   const uses = new WeakMap<Stream, StreamUses>()
@@ -110,6 +112,7 @@ export async function createNode(init: NodeInit): Promise<Node> {
           {
             maxDataBytes: MAX_STREAM_WINDOW_BYTES,
             maxStreams: MAX_MUXED_STREAMS,
+            maxInFlightBytes: init.maxInFlightBytes,
             conductOf: connection => conducts.of(identities.get(connection)!),
             stream: (stream, connection) => {
               carriedBy(stream, connection)
@@ -145,22 +148,14 @@ export async function createNode(init: NodeInit): Promise<Node> {
   on('peer:disconnect', event => void libp2p.peerStore.delete(event.detail).catch(() => {}))
 
   const onStream = (stream: Stream, connection: Connection): void => {
-    const use = uses.get(stream)
-    init.stream(linkOf(connection), stream, () => use?.served())
-    use?.taken()
+    const use = uses.get(stream)!
+    init.stream(linkOf(connection), stream, use)
+    use.taken()
   }
-  const onPings = (stream: Stream, connection: Connection): void => {
-    const use = uses.get(stream)
-    servePings(stream, () => {
-      try {
-        use?.pinged()
-        return true
-      } catch (err) {
-        linkOf(connection).connection.abort(err as Error)
-        return false
-      }
-    })
-    use?.taken()
+  const onPings = (stream: Stream): void => {
+    const use = uses.get(stream)!
+    servePings(stream, () => use.pinged())
+    use.taken()
   }
   await libp2p.handle(PROTOCOL_ID, onStream, {
     maxInboundStreams: MAX_MUXED_STREAMS,

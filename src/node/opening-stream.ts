@@ -48,7 +48,7 @@ export class OpeningStream {
   }
 
   #leave(): void {
-    if (this.#opening) this.#conduct.waiting(-this.#bytes)
+    if (this.#opening) this.#conduct.waited(this.#bytes)
     this.#opening = false
     this.#end = undefined
   }

@@ -22,7 +22,13 @@ const OPTIONS = { authTagLength: TAG_BYTES }
 interface Noise extends ConnectionEncrypter {
   crypto: {
     encrypt: (plaintext: Bytes, nonce: Uint8Array, ad: Uint8Array, key: Uint8Array) => Bytes
-    decrypt: (ciphertext: Bytes, nonce: Uint8Array, ad: Uint8Array, key: Uint8Array, dst?: Uint8Array) => Bytes
+    decrypt: (
+      ciphertext: Bytes,
+      nonce: Uint8Array,
+      ad: Uint8Array,
+      key: Uint8Array,
+      dst?: Uint8Array
+    ) => Bytes
   }
 }
 

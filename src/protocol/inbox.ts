@@ -31,6 +31,8 @@ export interface InboxInit {
   hold: FrameRoom
   /** Messages that were refused because there was no room. */
   dropped: (messages: number, bytes: number) => void
+  /** A message was refused as too large, which ends the stream. */
+  refusedTooLarge: () => void
   /** What the peer sent breaks the protocol. */
   malformed: (reason: string) => void
 }
@@ -198,6 +200,7 @@ export class Inbox {
     stream.addEventListener('close', clock.after(LAST_ACK_TIMEOUT_MS, reset))
     // The end is told first: at a reset, but not behind an end, go-yamux throws away acks that nobody has read yet.
     stream.close().then(reset, reset)
+    this.#init.refusedTooLarge()
   }
 
   #end(): void {

@@ -86,6 +86,11 @@ export class BucketTable {
     return this.#slots.size
   }
 
+  /** Whether `subject` has a bucket of its own, which may have become full and wait to be forgotten. */
+  has(subject: string): boolean {
+    return this.#slots.has(subject)
+  }
+
   /**
    * Charges `subject`. True: the tokens were there and are spent. False: they were not, and the whole tokens
    * that were left are spent, so that less than one stays (less than `capacity`, where that is below 1) and

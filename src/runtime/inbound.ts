@@ -2,7 +2,7 @@ import type { Stream } from '@libp2p/interface'
 import type { DroppedWriter, EventWriter } from '../channels/index.ts'
 import type { Clock } from '../clock.ts'
 import { MAX_INBOUND_STREAMS } from '../node/index.ts'
-import type { Link } from '../node/index.ts'
+import type { Link, StreamUse } from '../node/index.ts'
 import { Inbox } from '../protocol/index.ts'
 import type { InboxLimits } from '../protocol/index.ts'
 import type { Peer } from './peer.ts'
@@ -16,17 +16,16 @@ export interface InboundStreamInit {
   limits: InboxLimits & { receiverBytes: number }
   events: EventWriter
   dropped: DroppedWriter
-  /** The stream has carried a message. */
-  served: () => void
+  use: StreamUse
   malformed: (reason: string) => void
 }
 
 /** Takes a stream that a peer has opened for his messages: what arrives on it goes to the receiver channel. */
 export function acceptStream(init: InboundStreamInit): void {
-  const { peer, link, stream, clock, limits, events, dropped, served, malformed } = init
+  const { peer, link, stream, clock, limits, events, dropped, use, malformed } = init
   let carried = false
   const carry = (): void => {
-    if (!carried) served()
+    if (!carried) use.served()
     carried = true
   }
   if (link.inboundStreams >= MAX_INBOUND_STREAMS) {
@@ -60,6 +59,9 @@ export function acceptStream(init: InboundStreamInit): void {
     dropped: (messages, bytes) => {
       carry()
       dropped.add(peer.peerId, { messages, bytes })
+    },
+    refusedTooLarge: () => {
+      if (carried) use.wasted()
     },
     malformed
   })

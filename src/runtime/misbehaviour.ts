@@ -33,11 +33,12 @@ const MAX_BUCKETS_SHOWN = 1_024
 /**
  * The single judge of misbehaviour (docs/decisions/0003). Observers report facts; the judge charges the subject's
  * bucket and, when the bucket cannot pay, bars the subject, cuts it off and says so once, in that order. Nothing else
- * hangs up on anyone for what he did. A bar ends when the bucket's own refill has brought one token back.
+ * hangs up on anyone for what he did. A bar ends when the bucket's own refill has brought one token back. Who has no bucket
+ * of his own, because all are in use and empty, is cut off each time, and neither barred nor reported.
  */
 export class Judge {
   readonly #init: JudgeInit
-  /** Subjects whose bucket could not pay and has not had a token since. */
+  /** Subjects whose own bucket could not pay and has not had a token since: as many as there can be buckets. */
   readonly #barred = new Set<string>()
   readonly #debits = new Map<string, Debit[]>()
 
@@ -53,13 +54,18 @@ export class Judge {
     // What a barred subject does is prevented, not charged: else its bar would never end.
     if (this.isBarred(key)) return
     const cost = costs[cause]
-    const paid = this.#bucketsOf(key).take(key, cost)
+    const buckets = this.#bucketsOf(key)
+    const paid = buckets.take(key, cost)
     this.#note(key, { cause, evidence, cost: paid ? cost : 0, time: Date.now() })
     if (paid) return
-    this.#forgetServed()
-    this.#barred.add(key)
+    // Every bucket is in use and empty: to remember this subject, too, there is no room.
+    const isBarred = buckets.has(key)
+    if (isBarred) {
+      this.#forgetServed()
+      this.#barred.add(key)
+    }
     cutOff(subject, `token bucket empty: ${cause}`)
-    emit({ type: 'ConnectionLimit', ...subject, cause })
+    if (isBarred) emit({ type: 'ConnectionLimit', ...subject, cause })
   }
 
   /** Whether a peer ID, or the rate subject of an IP, has an empty bucket. */

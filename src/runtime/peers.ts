@@ -10,7 +10,7 @@ import { Peer } from './peer.ts'
 
 /** Messages in flight to one peer, and their bytes on the wire; one message may always be in flight. */
 const WINDOW_MESSAGES = 16_384
-const WINDOW_BYTES = 4 * 1024 * 1024
+export const WINDOW_BYTES: number = 4 * 1024 * 1024
 
 /** Connections that a peer may make at once, and per second: each costs a handshake (docs/decisions/0009). */
 const CONNECTIONS = { capacity: 512, refillPerSecond: 8 }

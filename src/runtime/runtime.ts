@@ -8,7 +8,7 @@ import { createGater } from '../gater/index.ts'
 import type { Denial } from '../gater/index.ts'
 import { decodePrivateKey, peerIdFromPrivateKey } from '../identity/index.ts'
 import { createNode } from '../node/index.ts'
-import type { Link, Node } from '../node/index.ts'
+import type { Link, Node, StreamUse } from '../node/index.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { BucketTable } from '../rate-limiter/index.ts'
 import { Dialler } from './dialler.ts'
@@ -16,7 +16,7 @@ import { denialText } from './dial.ts'
 import { acceptStream } from './inbound.ts'
 import { Judge } from './misbehaviour.ts'
 import type { Subject } from './misbehaviour.ts'
-import { Peers } from './peers.ts'
+import { Peers, WINDOW_BYTES } from './peers.ts'
 import { snapshot } from './snapshot.ts'
 
 /**
@@ -119,9 +119,10 @@ export class Runtime implements CommandHandler {
       },
       clock: this.#init.clock,
       handshakeTimeoutMs: limits.handshakeTimeoutMs,
+      maxInFlightBytes: Math.max(WINDOW_BYTES, limits.maxMessageBytes),
       opened: link => this.#peers.opened(link),
       closed: link => this.#peers.closed(link),
-      stream: (link, stream, served) => this.#onStream(link, stream, served)
+      stream: (link, stream, use) => this.#onStream(link, stream, use)
     })
     return this.#node.addresses
   }
@@ -213,7 +214,7 @@ export class Runtime implements CommandHandler {
     if (!this.#stopping) this.#judge.report({ cause, subject, evidence })
   }
 
-  #onStream(link: Link, stream: Stream, served: () => void): void {
+  #onStream(link: Link, stream: Stream, use: StreamUse): void {
     const peer = this.#peers.get(link.peerId)
     if (peer === undefined || this.#stopping) {
       stream.abort(new Error('not connected'))
@@ -231,7 +232,7 @@ export class Runtime implements CommandHandler {
       limits: { maxMessageBytes, messageTimeoutMs, receiverBytes },
       events,
       dropped,
-      served,
+      use,
       malformed: reason => this.#charge('malformed-message', { peerId: link.peerId }, reason)
     })
   }

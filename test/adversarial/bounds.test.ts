@@ -58,6 +58,14 @@ const FLOODS: Flood[] = [
   { name: 'endless lengths of messages', times: 1, bytes: 20 * MIB, cpuMs: 2_000, grownMiB: 64 },
   { name: 'a muxer frame of 300 MiB', times: 2, bytes: 300 * MIB, cpuMs: 1_000, grownMiB: 64 },
   { name: 'pings whose answers are not read', times: 5, bytes: 12 * MIB, cpuMs: 3_000, grownMiB: 96 },
+  { name: 'goodbyes of the muxer', times: 1, bytes: 12 * MIB, cpuMs: 2_000, grownMiB: 96 },
+  {
+    name: 'acks that are asked for and not read',
+    times: 1,
+    bytes: 60 * MIB,
+    cpuMs: 6_000,
+    grownMiB: 120
+  },
   { name: 'streams whose refusals are not read', times: 5, bytes: 12 * MIB, cpuMs: 3_000, grownMiB: 96 },
   { name: 'messages without their last byte', times: 1, bytes: 200 * MIB, cpuMs: 10_000, grownMiB: 160 },
   {

@@ -93,6 +93,16 @@ describe('streams', () => {
     expect(node.count({ type: 'Data' })).toBe(2)
   })
 
+  test('a window of small messages behind one above the limit is read by nobody and costs nothing', async () => {
+    const create = startAttackers()
+    const node = await startLocal({ limits: { maxMessageBytes: 1_000 } })
+    const peer = await create({ target: node.addresses[0]! })
+    expect(await peer.call('smallBehindRefusal', { length: 1_001, count: 20_000 })).toBe(2)
+    expect(await peer.call('messages', { count: 1 })).toBe(1)
+    expect(await bucketsOf(node)).toEqual([])
+    expect(node.count({ type: 'Disconnected' })).toBe(0)
+  })
+
   test('a message that ends in the frame that ends its stream is taken and answered', async () => {
     const create = startAttackers()
     const node = await startLocal()
@@ -129,6 +139,19 @@ describe('streams', () => {
     const data = node.events.flatMap(event => (event.type === 'Data' ? [event.data] : [])).slice(1)
     expect(data).toEqual(Array.from({ length: 20 }, () => new Uint8Array([7, 7])))
     expect(await bucketsOf(node)).toEqual([])
+  })
+
+  test('data on streams whose negotiation is stuck end the connection, whichever stream ends first', async () => {
+    const create = startAttackers()
+    const node = await startLocal({ limits: { receiverMessages: 1 } })
+    const peer = await create({ target: node.addresses[0]! })
+    await peer.call('flood', { name: 'data behind negotiations that are stuck', bytes: 200 * 2 ** 20 })
+    const { debits } = await bucketOf(node, peer.peerId, 1)
+    expect(debits.map(({ cause, evidence }) => [cause, evidence])).toEqual([
+      ['protocol-abuse', 'a flood of data on streams without a protocol']
+    ])
+    // The node has not ended by it.
+    await expect.poll(peer.enter, { timeout: EFFECT_MS }).toMatchObject({ admitted: true })
   })
 
   test.each([0, 1, 2, 77])(
@@ -226,6 +249,22 @@ describe('who pays', () => {
       .poll(() => node.count({ type: 'Error', code: 'ERR_NOT_ALLOWED' }), { timeout: EFFECT_MS })
       .toBe(1)
     expect(await bucketsOf(node)).toEqual([])
+  })
+
+  test('networks that hold all places keep nobody else out', async () => {
+    const create = startAttackers()
+    const node = await startLocal({ rateLimit: NO_REFILL })
+    const target = node.addresses[0]!
+    const crowd = await Promise.all(
+      Array.from({ length: 320 }, async (_, i) => create({ target, from: `127.6.${i % 5}.1` }))
+    )
+    await Promise.all(crowd.map(async one => one.call('linger')))
+    await crowd[0]!.call('accepted')
+    for (let i = 0; i < 5; i++) {
+      expect(await (await create({ target })).enter()).toMatchObject({ admitted: true })
+    }
+    expect(limits(node)).toEqual([])
+    expect((await bucketsOf(node)).filter(({ ip }) => ip === '127.0.0.1')).toEqual([])
   })
 
   test(

@@ -200,5 +200,6 @@ export const ROWS: readonly Row[] = [
   abuse('a flood of data for no stream', /flood of muxer frames/),
   abuse('a flood of streams that are reset at once', /flood of streams/),
   abuse('a flood of streams without a message', /flood of streams/),
-  abuse('a flood of messages above the limit', /flood of streams/)
+  abuse('a flood of messages above the limit', /flood of streams/),
+  abuse('a flood of messages above the limit, each behind a good one', /flood of streams/)
 ]

@@ -250,6 +250,17 @@ const methods = {
     for (let i = 0; i < 100; i++) await stream.send(Buffer.alloc(1_000))
     return status
   },
+  /** A message above the node's limit, and behind it, without waiting, small ones in a frame each: most of a window. */
+  smallBehindRefusal: async ({ actor, length, count }) => {
+    const session = await attackers.get(actor).session()
+    const stream = await session.messages()
+    const bodies = [Buffer.concat([varint(length), Buffer.alloc(length)])]
+    for (let i = 0; i < count; i++) bodies.push(prefixed(Buffer.alloc(10)))
+    await session.send(Buffer.concat(bodies.map(body => frame({ type: Type.data, stream: stream.id, body }))))
+    const status = await stream.readAck()
+    await stream.closed
+    return status
+  },
   goAway: async ({ actor, code }) => {
     const { current } = attackers.get(actor)
     await current.frame({ type: Type.goAway, length: code })

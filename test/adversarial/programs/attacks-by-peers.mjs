@@ -179,6 +179,16 @@ export const peerAttacks = {
     }
     await Promise.allSettled(Array.from({ length: 32 }, refused))
   }),
+  'a flood of messages above the limit, each behind a good one': onSession(async session => {
+    const refused = async () => {
+      while (session.open) {
+        const stream = await session.messages()
+        await stream.send(Buffer.concat([Buffer.from([0]), varint(100_000)]))
+        await stream.closed
+      }
+    }
+    await Promise.allSettled(Array.from({ length: 32 }, refused))
+  }),
   'a flood of streams without a message': onSession(async session => {
     const silent = async () => {
       while (session.open) {

@@ -44,6 +44,32 @@ function address(number) {
   return `127.20.${number >> 7}.${(number & 0x7f) + 1}`
 }
 
+/** Opens a stream for messages without waiting for the node to agree; its number. */
+async function openMessages(session) {
+  const stream = session.nextStream
+  session.nextStream += 2
+  const syn = frame({ type: Type.windowUpdate, flags: Flag.syn, stream })
+  await session.send(
+    Buffer.concat([syn, frame({ type: Type.data, stream, body: lines(MULTISTREAM, COMMS) })])
+  )
+  return stream
+}
+
+/** Fills the way back with acks of empty messages, as many as the windows of some streams take, and reads none. */
+async function fillWayBack(session) {
+  session.wire.socket.pause()
+  for (let i = 0; i < 40; i++) {
+    const stream = await openMessages(session)
+    for (let k = 0; k < 3; k++) {
+      await session.frame({ type: Type.data, stream, body: Buffer.alloc(50_000) })
+    }
+  }
+}
+
+async function pause(ms) {
+  await new Promise(resolve => setTimeout(resolve, ms))
+}
+
 async function end(wire) {
   wire.reset()
   await wire.closed
@@ -130,6 +156,43 @@ export const floods = {
     await pourFrames(session, () => frame({ type: Type.ping, flags: Flag.syn, length: 7 }), bytes)
     await end(session.wire)
   },
+  /** While the end of the connection waits for what this peer does not read. */
+  'goodbyes of the muxer': async (peer, bytes) => {
+    const session = await peer.session()
+    await fillWayBack(session)
+    const goodbye = frame({ type: Type.goAway })
+    const count = Math.ceil(bytes / goodbye.length)
+    await session.send(Buffer.concat(Array.from({ length: count }, () => goodbye)))
+    await end(session.wire)
+  },
+  /** A window update makes the node write what it holds for a stream: acks of a whole window of empty messages. */
+  'acks that are asked for and not read': async (peer, bytes) => {
+    const session = await peer.session()
+    await fillWayBack(session)
+    const open = async stream => session.frame({ type: Type.windowUpdate, stream, length: CHUNK_BYTES * 2 })
+    for (let left = bytes; left > 0 && session.open;) {
+      const streams = []
+      for (let i = 0; i < 40; i++) {
+        const stream = await openMessages(session)
+        streams.push(stream)
+        for (let k = 0; k < 4; k++) {
+          left -= 60_000
+          await session.frame({ type: Type.data, stream, body: Buffer.alloc(60_000) })
+        }
+      }
+      // The node agrees to the protocol, and writes a piece in each of its turns.
+      for (let i = 0; i < 3; i++) {
+        for (const stream of streams) await open(stream)
+        await pause(500)
+      }
+      for (const stream of [...streams, ...streams, ...streams, ...streams]) {
+        await open(stream)
+        await pause(2)
+      }
+      for (const stream of streams) await session.frame({ type: Type.windowUpdate, flags: Flag.rst, stream })
+    }
+    await end(session.wire)
+  },
   'streams whose refusals are not read': async (peer, bytes) => {
     const session = await peer.session()
     session.wire.socket.pause()
@@ -183,25 +246,11 @@ export const floods = {
   /** Data for streams whose negotiation waits, because the node cannot get rid of its answer. */
   'data behind negotiations that are stuck': async (peer, bytes) => {
     const session = await peer.session()
-    session.wire.socket.pause()
-    const open = async () => {
-      const stream = session.nextStream
-      session.nextStream += 2
-      const syn = frame({ type: Type.windowUpdate, flags: Flag.syn, stream })
-      await session.send(
-        Buffer.concat([syn, frame({ type: Type.data, stream, body: lines(MULTISTREAM, COMMS) })])
-      )
-      return stream
-    }
-    // The way back is filled with acks of empty messages, as many as the windows of these streams take.
-    for (let i = 0; i < 40; i++) {
-      const stream = await open()
-      for (let k = 0; k < 3; k++) {
-        await session.frame({ type: Type.data, stream, body: Buffer.alloc(50_000) })
-      }
-    }
+    // The first streams to end when the node has had enough: nothing waits on them.
+    for (let i = 0; i < 2; i++) await session.stream()
+    await fillWayBack(session)
     const streams = []
-    for (let i = 0; i < 200; i++) streams.push(await open())
+    for (let i = 0; i < 200; i++) streams.push(await openMessages(session))
     const body = Buffer.alloc(CHUNK_BYTES, 0x70)
     for (let left = bytes; left > 0 && session.open;) {
       for (const stream of streams) {

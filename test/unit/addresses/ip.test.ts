@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { isIP } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { ipOfMultiaddr, normalizeIp, rateSubject } from '../../../src/addresses/index.ts'
+import { ipOfMultiaddr, networkOf, normalizeIp, rateSubject } from '../../../src/addresses/index.ts'
 
 const seed = 0x69703634
 
@@ -169,5 +169,17 @@ describe('rateSubject', () => {
       }),
       { seed, numRuns: 2_000 }
     )
+  })
+})
+
+describe('networkOf', () => {
+  it.each([
+    ['10.1.2.3', '10.1.2.0/24'],
+    ['::ffff:10.1.2.3', '10.1.2.0/24'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1::/48'],
+    ['fe80::1%eth0', 'fe80::/48'],
+    ['', '']
+  ])('of %s is %s', (ip, network) => {
+    expect(networkOf(ip)).toBe(network)
   })
 })

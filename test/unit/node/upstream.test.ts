@@ -72,7 +72,7 @@ describe('upstream is as it was read', () => {
   it('a muxed stream has the parts that are tuned', async () => {
     const [ours, theirs] = multiaddrConnectionPair()
     const stream = await yamux()().createStreamMuxer(ours).createStream()
-    for (const name of ['maxMessageSize', 'state', 'recvWindow', 'recvWindowCapacity']) {
+    for (const name of ['streamId', 'maxMessageSize', 'state', 'recvWindow', 'recvWindowCapacity']) {
       expect((stream as unknown as Record<string, unknown>)[name], name).toBeTypeOf('number')
     }
     expect(stream).toHaveProperty('sendWindowUpdate')

@@ -24,6 +24,7 @@ class Scene {
   readonly taken: Uint8Array[] = []
   readonly dropped: Array<{ messages: number; bytes: number }> = []
   readonly malformed: string[] = []
+  refusedTooLarge = 0
   roomMessages = Infinity
   roomBytes = Infinity
   listening = true
@@ -53,6 +54,7 @@ class Scene {
         return true
       },
       dropped: (messages, bytes) => this.dropped.push({ messages, bytes }),
+      refusedTooLarge: () => this.refusedTooLarge++,
       malformed: reason => this.malformed.push(reason)
     })
   }
@@ -213,6 +215,7 @@ describe('inbox', () => {
       expect(scene.stream.wasEnded).toBe(true)
       await turn()
       expect(scene.stream.wasReset).toBe(true)
+      expect(scene.refusedTooLarge).toBe(1)
       expect(scene.malformed).toEqual([])
       expect(scene.dropped).toEqual([])
       expect(scene.clock.armed).toBe(0)
