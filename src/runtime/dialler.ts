@@ -115,7 +115,7 @@ export class Dialler {
     const keyHash = publicKeyHashOfPeerId(peerId)
     const about = { direction: 'outbound', peerId, ...(ip !== undefined && { ip }) } as const
     if (!allowList.mayKnow(peerId, keyHash)) return denialText({ reason: 'unknown-peer', ...about })
-    if (ip !== undefined && allowList.judge(peerId, keyHash, ip) === 'wrong-address') {
+    if (ip !== undefined && allowList.foresee(peerId, keyHash, ip) === 'wrong-address') {
       return denialText({ reason: 'wrong-address', ...about })
     }
     return isBarred(peerId) ? denialText({ reason: 'barred', direction: 'outbound', peerId }) : undefined

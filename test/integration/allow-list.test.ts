@@ -136,6 +136,21 @@ describe.each(KEY_TYPES)('a peer with an %s key', type => {
     }
   })
 
+  test('is let in and dialled at the address of one entry when that of its other name is another', async () => {
+    const { peerId } = peers[type]
+    const hash = publicKeyHash(keys[type])
+    for (const [here, elsewhere] of [
+      [hash, peerId],
+      [peerId, hash]
+    ] as const) {
+      picky.p2p.allowList.replace([
+        { peerId: elsewhere, ips: ['10.0.0.7'] },
+        { peerId: here, ips: ['127.0.0.1'] }
+      ])
+      expect(await visits(peers[type])).toEqual(WELCOME)
+    }
+  })
+
   test('is turned away when only others are named, by peer ID or key hash', async () => {
     const otherHash = publicKeyHash(await generatePrivateKey())
     picky.p2p.allowList.replace([{ peerId: stranger }, { peerId: otherHash }])
