@@ -209,8 +209,9 @@ export class Runtime implements CommandHandler {
   async stop(): Promise<void> {
     if (this.#stopping) return
     this.#stopping = true
-    this.#dialler.cancel(undefined, 'the node is stopping')
+    // First the peers: messages that wait for a dial end as stopped, not by the end of the dial.
     this.#peers.stop('this node was stopped')
+    this.#dialler.cancel(undefined, 'the node is stopping')
     try {
       await this.#node?.stop()
     } finally {

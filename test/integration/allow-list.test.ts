@@ -267,6 +267,29 @@ describe('a change of the list', () => {
     }
   )
 
+  test('has ended a dial under way, and the messages that wait for it, when the call returns', async () => {
+    let connected = (): void => {}
+    const underWay = new Promise<void>(resolve => (connected = resolve))
+    const address = await startTcpServer(() => connected())
+    // Read by hand: what is there right after the call counts.
+    const allowList = [{ peerId: stranger }]
+    const alice = await P2p.startAsync('127.0.0.1:0', await generatePrivateKey(), { allowList })
+    onTestFinished(async () => {
+      alice.stop()
+      await alice.runtime.closed
+    })
+    const dial = alice.sender.dial(stranger, address)
+    const message = alice.sender.sendMsg(stranger, Buffer.from('nobody reads this'))
+    await underWay
+    alice.allowList.remove(stranger)
+    expect(alice.receiver.drain()).toMatchObject([
+      { type: 'Error', code: 'ERR_DIAL_FAILED', id: dial },
+      { type: 'Status', id: message, ok: false, reason: 'not-connected' }
+    ])
+    expect(alice.runtime.inspect().peers).toEqual([])
+    expect(alice.receiver.drain()).toEqual([])
+  })
+
   test('ends the dials that it no longer allows, before the call returns', async () => {
     const address = await startTcpServer(() => {})
     const { allowList } = picky.p2p
