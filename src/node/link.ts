@@ -1,9 +1,11 @@
 import type { Connection, MessageStream, Stream } from '@libp2p/interface'
 import { ipOfMultiaddr } from '../addresses/index.ts'
+import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import { PROTOCOL_ID } from '../framing/index.ts'
 import { publicKeyHashOf } from '../identity/index.ts'
 import { AbuseError } from './conduct.ts'
+import { heardOn } from './hearing.ts'
 
 /** Graceful closing gives way to an abort after so many milliseconds. */
 const CLOSE_TIMEOUT_MS = 500
@@ -34,10 +36,13 @@ export class Link {
   /** What the peer did wrong that ended the connection, if that is why it ended. */
   fault: { cause: 'malformed-message' | 'protocol-abuse'; reason: string } | undefined
 
+  readonly #heardAt: () => number
+
   /** `closed` is called once, when the connection has ended. */
-  constructor(connection: Connection, closed: (link: Link) => void) {
+  constructor(connection: Connection, clock: Clock, closed: (link: Link) => void) {
     const { remotePeer, remoteAddr, direction } = connection
     this.connection = connection
+    this.#heardAt = heardOn(connection, clock)
     this.peerId = remotePeer.toString()
     this.keyHash = remotePeer.publicKey === undefined ? undefined : publicKeyHashOf(remotePeer.publicKey)
     this.address = remoteAddr.decapsulate('/p2p').toString()
@@ -64,6 +69,11 @@ export class Link {
   /** Why the link ended, once it has. */
   get endReason(): string {
     return this.#endReason ?? 'the connection ended'
+  }
+
+  /** When bytes of the peer last arrived, on the runtime's clock. */
+  get heardAt(): number {
+    return this.#heardAt()
   }
 
   /** Whether the stream is one of this connection's. */

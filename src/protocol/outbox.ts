@@ -20,6 +20,8 @@ export interface OutboxLimits extends AckLimits {
 export interface OutboxInit {
   limits: OutboxLimits
   clock: Clock
+  /** When the connection that carries the stream last brought bytes of the peer, on the clock. */
+  heardAt: () => number
   /** Opens a message stream to the peer; rejects when there is no way to him. */
   open: () => Promise<Stream>
   /** The `count` oldest messages ended. Called in the order of sending, once for every message. */
@@ -274,7 +276,7 @@ export class Outbox {
 
   /** When the oldest message in flight that has not expired must be answered. */
   #deadline(): number {
-    return this.#awaited.deadline(this.#queue.wireLength(this.#expired))
+    return this.#awaited.deadline(this.#queue.wireLength(this.#expired), this.#init.heardAt())
   }
 
   #expireOverdue(): void {

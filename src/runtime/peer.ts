@@ -51,6 +51,7 @@ export class Peer {
     this.outbox = new Outbox({
       limits: init.outbox,
       clock: init.clock,
+      heardAt: () => this.#linkOf(this.outbox.stream)?.heardAt ?? 0,
       open: async () => this.#openStream(),
       settled: (outcome, count) => {
         init.settled(this, outcome, count)
@@ -94,6 +95,10 @@ export class Peer {
     this.#waiting = []
     for (const { reject } of waiting) reject(notConnected(this.peerId))
     this.outbox.disconnect()
+  }
+
+  #linkOf(stream: Stream | undefined): Link | undefined {
+    return stream === undefined ? undefined : this.links.find(link => link.carries(stream))
   }
 
   async #openStream(): Promise<Stream> {

@@ -74,6 +74,8 @@ export class Peers {
       outbox: {
         ackTimeoutMs,
         msPerByte: messageTimeoutMs / maxMessageBytes,
+        // The longest that may lie before an ack is a message of his, on a link that is just fast enough.
+        maxDelayMs: messageTimeoutMs,
         windowMessages: WINDOW_MESSAGES,
         windowBytes: WINDOW_BYTES
       },

@@ -70,6 +70,23 @@ test('a large message over a link that is just fast enough', async () => {
   await expectFull(alice, bob)
 })
 
+test('messages while a large one of the other side fills a slow link, and keeps their acks waiting', async () => {
+  const limits = { ackTimeoutMs: 1_000 }
+  const [alice, bob] = await Promise.all([startLocal({ limits }), startLocal({ limits })])
+  const proxy = startProgram('throttle.mjs')
+  onTestFinished(() => proxy.kill())
+  const port = await proxy.call<number>('start', { port: portOf(bob.addresses[0]!), bytesPerSecond: 200_000 })
+  alice.dial(bob, `127.0.0.1:${port}`)
+  await bob.event({ type: 'Connected', peerId: alice.peerId })
+  // It takes three seconds.
+  const large = bob.sendMsg(alice, new Uint8Array(600_000))
+  await bob.settled()
+  const ids = Array.from({ length: 15 }, () => alice.sendMsg(bob, new Uint8Array(1_000)))
+  for (const id of ids) expect(await alice.event({ type: 'Status', id })).toMatchObject({ ok: true })
+  expect(await bob.event({ type: 'Status', id: large })).toMatchObject({ ok: true })
+  await expectFull(alice, bob)
+})
+
 test('more messages than the receiver has room for', async () => {
   const alice = await startLocal()
   const bob = await startNode({ limits: { receiverMessages: 10 } })

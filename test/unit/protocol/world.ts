@@ -38,12 +38,15 @@ export class World {
   malformed = 0
   nonsense = 0
   unanswered = 0
+  /** When the remote last sent anything. */
+  heardAt = 0
   #opening: { resolve: (stream: TestStream) => void; reject: (err: Error) => void } | undefined
 
   constructor(windowMessages: number, windowBytes: number) {
     this.outbox = new Outbox({
-      limits: { ackTimeoutMs: 100, msPerByte: 0.1, windowMessages, windowBytes },
+      limits: { ackTimeoutMs: 100, msPerByte: 0.1, maxDelayMs: 200, windowMessages, windowBytes },
       clock: this.clock,
+      heardAt: () => this.heardAt,
       open: () => new Promise((resolve, reject) => (this.#opening = { resolve, reject })),
       settled: (outcome, count) => {
         for (let i = 0; i < count; i++) this.outcomes.push(outcome)
@@ -98,6 +101,7 @@ export class World {
   answer(place: number): void {
     const { end } = this
     if (end === undefined) return
+    this.heardAt = this.clock.now()
     const tooLarge = end.unsent.at(-1) === 2
     const bytes = acks(...end.unsent.splice(0))
     end.stream.receive(bytes.slice(0, place))
