@@ -28,6 +28,8 @@ export interface OutboxInit {
   settled: (outcome: Outcome, count: number) => void
   /** The peer did not answer a message in time. */
   unanswered: () => void
+  /** The peer ended the acks of this stream, in an orderly way, before he had answered every message. */
+  endedEarly: (stream: Stream) => void
   /** The peer's answer breaks the protocol. */
   malformed: (reason: string) => void
 }
@@ -114,6 +116,7 @@ export class Outbox {
       const reason = acks.end()
       if (reason !== undefined) this.#breakOff(stream, reason)
       else {
+        if (this.#queue.inFlight > this.#expired) this.#init.endedEarly(stream)
         this.#lose()
         stream.abort(new Error('the remote ended the stream of acks'))
       }

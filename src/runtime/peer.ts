@@ -19,7 +19,7 @@ export interface PeerInit {
   /** Opening a message stream may take so long, in milliseconds. */
   openTimeoutMs: number
   settled: (peer: Peer, outcome: Outcome, count: number) => void
-  unanswered: (peer: Peer) => void
+  unanswered: (peer: Peer, evidence: string) => void
   malformed: (peer: Peer, reason: string) => void
 }
 
@@ -57,7 +57,8 @@ export class Peer {
         init.settled(this, outcome, count)
         if (!this.outbox.busy) queueMicrotask(() => this.#settleOnOne())
       },
-      unanswered: () => init.unanswered(this),
+      unanswered: () => init.unanswered(this, 'a message was not answered in time'),
+      endedEarly: stream => this.#judgeEnd(stream),
       malformed: reason => init.malformed(this, reason)
     })
   }
@@ -116,6 +117,19 @@ export class Peer {
   async #whenAdmitted(): Promise<Link> {
     if (this.dials === 0) throw notConnected(this.peerId)
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
+  }
+
+  /**
+   * Acks that have ended will not come in time: that is counted when the time is over. An orderly end of the connection
+   * begins with the ends of its streams, and is no offence; by then it has come, or never will.
+   */
+  #judgeEnd(stream: Stream): void {
+    const { clock, outbox, unanswered } = this.#init
+    const link = this.#linkOf(stream)
+    clock.after(outbox.ackTimeoutMs, () => {
+      if (link?.open === true)
+        unanswered(this, 'the acks of a stream ended before every message was answered')
+    })
   }
 
   /** With two connections, moves to the one that is kept once nothing is in flight on the other, and retires that. */

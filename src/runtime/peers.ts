@@ -83,7 +83,7 @@ export class Peers {
         // What is unsettled at the end is settled by the application's side, as stopped.
         if (!this.#stopped) events.status(book, outcome, count)
       },
-      unanswered: () => charge('unanswered-ack', peerId, 'a message was not answered in time'),
+      unanswered: (_, evidence) => charge('unanswered-ack', peerId, evidence),
       malformed: (_, reason) => charge('malformed-message', peerId, reason)
     })
     this.#peers.set(peerId, peer)

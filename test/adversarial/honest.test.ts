@@ -87,6 +87,25 @@ test('messages while a large one of the other side fills a slow link, and keeps 
   await expectFull(alice, bob)
 })
 
+test('a peer that says goodbye before it has answered everything', async () => {
+  const create = startAttackers()
+  const alice = await startLocal({ limits: { ackTimeoutMs: 500 } })
+  const bob = await startLocal()
+  await connectLocal(alice, bob)
+  const mute = await create({ target: alice.addresses[0]! })
+  await mute.call('open', { answer: 'held' })
+  const ids = Array.from({ length: 2_000 }, () => alice.sendMsg(bob, new Uint8Array(10_000)))
+  await alice.event({ type: 'Status', id: ids[0], ok: true })
+  bob.p2p.sender.disconnectFrom(alice.peerId)
+  await alice.event({ type: 'Disconnected', peerId: bob.peerId })
+  expect(alice.count({ type: 'Status', reason: 'connection-lost' })).toBeGreaterThan(0)
+  // When the time for an answer is over for somebody else's message, it is for those, too.
+  const id = alice.sendMsg(mute, Buffer.from('what time is it?'))
+  await alice.event({ type: 'Status', id, reason: 'ack-timeout' })
+  const { buckets } = await alice.p2p.runtime.inspectAsync()
+  expect(buckets.map(({ peerId }) => peerId)).toEqual([mute.peerId])
+})
+
 test('more messages than the receiver has room for', async () => {
   const alice = await startLocal()
   const bob = await startNode({ limits: { receiverMessages: 10 } })

@@ -1,3 +1,4 @@
+import type { Stream } from '@libp2p/interface'
 import { describe, expect, it } from 'vitest'
 import { Outbox } from '../../../src/protocol/index.ts'
 import type { Outcome, OutboxLimits } from '../../../src/protocol/index.ts'
@@ -30,6 +31,7 @@ class Scene {
   readonly outcomes: Outcome[] = []
   readonly malformed: string[] = []
   unanswered = 0
+  readonly endedEarly: Stream[] = []
   /** When the peer's connection last brought anything. */
   heardAt = 0
   sent = 0
@@ -58,6 +60,7 @@ class Scene {
         this.unanswered++
         this.onUnanswered()
       },
+      endedEarly: stream => this.endedEarly.push(stream),
       malformed: reason => this.malformed.push(reason)
     })
   }
@@ -472,6 +475,34 @@ describe('outbox', () => {
       scene.stream.receive(acks(0))
       expect(scene.outcomes).toHaveLength(5)
       expect(scene.malformed).toEqual([])
+    })
+
+    it('in an orderly way is told when messages are unanswered, once for all of them', async () => {
+      const scene = await open({}, 3)
+      scene.stream.receive(acks(0))
+      scene.stream.receiveEnd()
+      await turn()
+      expect(scene.endedEarly).toEqual([scene.stream])
+      expect(scene.unanswered).toBe(0)
+    })
+
+    it.each([
+      ['behind the last ack', (scene: Scene) => scene.stream.receiveEnd(acks(0, 0))],
+      ['behind a refusal as too large', (scene: Scene) => scene.stream.receiveEnd(acks(2))],
+      [
+        'when all that is unanswered has been told as such',
+        (scene: Scene) => {
+          scene.clock.advance(1_000)
+          scene.stream.receiveEnd()
+        }
+      ],
+      ['by the connection', (scene: Scene) => scene.stream.onTransportClosed()],
+      ['by a reset', (scene: Scene) => scene.stream.receiveReset()]
+    ])('%s is not told', async (_, end) => {
+      const scene = await open({}, 2)
+      end(scene)
+      await turn()
+      expect(scene.endedEarly).toEqual([])
     })
 
     it('with nothing in flight is the remote’s right; the next message opens another', async () => {

@@ -53,6 +53,7 @@ export class World {
         if (count < 1 || this.outcomes.length > this.sent) throw new Error('more settled than sent')
       },
       unanswered: () => this.unanswered++,
+      endedEarly: () => {},
       malformed: () => this.malformed++
     })
   }
