@@ -5,7 +5,7 @@ import type { Link } from '../node/index.ts'
 import { Outbox } from '../protocol/index.ts'
 import type { Outcome, OutboxLimits } from '../protocol/index.ts'
 
-/** How long a connection that has become superfluous must be idle before it is closed, in milliseconds. */
+/** How long a connection that has become superfluous must have had no message stream before it is closed, in milliseconds. */
 const RETIRE_AFTER_MS = 1_000
 
 export interface PeerInit {
@@ -141,16 +141,17 @@ export class Peer {
     for (const other of this.links) if (other !== preferred) this.#retire(other)
   }
 
-  /** The side that dialled the superfluous connection closes it, when neither side has messages on it any more. */
+  /** The side that dialled the superfluous connection closes it, when neither side has used it for messages for a while. */
   #retire(link: Link): void {
+    const { clock } = this.#init
     if (link.direction === 'inbound' || this.#retiring.has(link)) return
     this.#retiring.add(link)
-    this.#init.clock.after(RETIRE_AFTER_MS, () => {
+    clock.after(RETIRE_AFTER_MS, () => {
       this.#retiring.delete(link)
-      const { preferred, outbox } = this
+      const { preferred } = this
       if (!link.open || preferred === undefined || preferred === link) return
-      const used = link.inboundStreams > 0 || (outbox.stream !== undefined && link.carries(outbox.stream))
-      if (!used) void link.close('superseded by another connection to the same peer')
+      const unused = link.messageStreams === 0 && clock.now() - link.lastUsedAt >= RETIRE_AFTER_MS
+      if (unused) void link.close('superseded by another connection to the same peer')
       else this.#settleOnOne()
     })
   }

@@ -229,6 +229,7 @@ export class Runtime implements CommandHandler {
       stream.abort(new Error('not connected'))
       return
     }
+    link.use(stream)
     // Who opens a stream for his messages has admitted us: Connected is told before what he sends.
     if (!link.admitted) this.#peers.admit(peer, link)
     const { options, clock, events, dropped } = this.#init

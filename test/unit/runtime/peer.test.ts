@@ -2,6 +2,7 @@ import type { Connection } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { describe, expect, it } from 'vitest'
+import { PROTOCOL_ID } from '../../../src/framing/index.ts'
 import { Link } from '../../../src/node/link.ts'
 import { Peer } from '../../../src/runtime/peer.ts'
 import { ALICE, BOB } from '../allow-list/names.ts'
@@ -95,5 +96,58 @@ describe('a peer that ends his acks in an orderly way before he has answered', (
     await connection.close()
     scene.clock.advance(20_000)
     expect(scene.evidence).toEqual([])
+  })
+})
+
+describe('a superfluous connection that this side has dialled', () => {
+  /** It is kept when the smaller peer ID has dialled it: here that is the peer. */
+  function withTwo(): Scene & { extra: TestConnection; extraLink: Link } {
+    const scene = new Scene('z')
+    const { connection: extra, link: extraLink } = scene.connect('outbound')
+    scene.connect('inbound')
+    return Object.assign(scene, { extra, extraLink })
+  }
+
+  it('is closed after a second without a message stream', () => {
+    const { clock, extra } = withTwo()
+    clock.advance(999)
+    expect(extra.status).toBe('open')
+    clock.advance(1)
+    expect(extra.status).toBe('closed')
+  })
+
+  it('is kept for a second after the last use, also when it is not used at the moment it would be closed', () => {
+    const { clock, extra, extraLink } = withTwo()
+    for (let used = 0; used < 5; used++) {
+      clock.advance(500)
+      const stream = extra.stream(PROTOCOL_ID)
+      extraLink.use(stream)
+      clock.advance(100)
+      stream.receiveReset()
+      clock.advance(400)
+      expect(extra.status).toBe('open')
+    }
+    clock.advance(2_000)
+    expect(extra.status).toBe('closed')
+  })
+
+  it.each([
+    ['a message stream', PROTOCOL_ID],
+    ['a stream of the peer on which the protocol is still being agreed on', '']
+  ])('is kept while it has %s', (_, protocol) => {
+    const { clock, extra } = withTwo()
+    const stream = extra.stream(protocol)
+    clock.advance(10_000)
+    expect(extra.status).toBe('open')
+    stream.receiveReset()
+    clock.advance(2_000)
+    expect(extra.status).toBe('closed')
+  })
+
+  it('is not kept by pings', () => {
+    const { clock, extra } = withTwo()
+    extra.stream('/ipfs/ping/1.0.0')
+    clock.advance(1_000)
+    expect(extra.status).toBe('closed')
   })
 })
