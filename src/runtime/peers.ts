@@ -112,8 +112,8 @@ export class Peers {
   }
 
   /**
-   * A peer that dials again has lost the connection it had: a half-dead one must not linger beside the new one. It
-   * cannot have known of one that we dialled at the same moment, which two handshakes ago is past.
+   * A peer that dials again has lost the connection it had (docs/decisions/0007): a half-dead one must not linger beside
+   * the new one. It cannot have known of one that we dialled at the same moment, which two handshakes ago is past.
    */
   #replaces(link: Link, older: Link): boolean {
     if (link.direction === 'outbound') return false
