@@ -120,6 +120,14 @@ export class AllowList {
   }
 
   /**
+   * Judges a node that is about to be dialled: as `judge`, but without its key hash, which only the handshake tells,
+   * any key hash entry may be the one that allows it.
+   */
+  foresee(peerId: string, keyHash: string | undefined, ip: string | undefined): Verdict {
+    return keyHash === undefined && this.#keyHashes > 0 ? 'allowed' : this.judge(peerId, keyHash, ip)
+  }
+
+  /**
    * Whether this peer could be allowed from some address, asked before dialling it. Without its key hash,
    * which only the handshake tells, the answer is yes as soon as the list has a key hash entry.
    */

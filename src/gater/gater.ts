@@ -45,8 +45,7 @@ export function createGater(init: GaterInit): Required<ConnectionGater> {
   /** The judgement on an authenticated peer at an address; the reason for a denial. */
   const judge = (peerId: PeerId, ip: string | undefined): DenialReason | undefined => {
     const id = peerId.toString()
-    const keyHash = peerId.publicKey === undefined ? undefined : publicKeyHashOf(peerId.publicKey)
-    const verdict = allowList.judge(id, keyHash, ip)
+    const verdict = allowList.judge(id, keyHashOf(peerId), ip)
     if (verdict !== 'allowed') return verdict
     return isBarred(id) ? 'barred' : undefined
   }
@@ -75,16 +74,14 @@ export function createGater(init: GaterInit): Required<ConnectionGater> {
   }
 
   return {
-    denyDialPeer: peerId => {
-      const keyHash = peerId.publicKey === undefined ? undefined : publicKeyHashOf(peerId.publicKey)
-      return !allowList.mayKnow(peerId.toString(), keyHash) || isBarred(peerId.toString())
-    },
+    denyDialPeer: peerId =>
+      !allowList.mayKnow(peerId.toString(), keyHashOf(peerId)) || isBarred(peerId.toString()),
     // Only addresses that the application named are dialled, each with a peer ID (see `denyDialPeer`).
     denyDialMultiaddr: multiaddr => expectedPeer(multiaddr) === undefined,
     denyOutboundConnection: (peerId, connection) => {
       const ip = ipOfMultiaddr(connection.remoteAddr.toString())
       const id = peerId.toString()
-      if (allowList.judge(id, undefined, ip) !== 'wrong-address') return false
+      if (allowList.foresee(id, keyHashOf(peerId), ip) !== 'wrong-address') return false
       const about = { peerId: id, expected: id, ...(ip !== undefined && { ip }) }
       denied({ reason: 'wrong-address', direction: 'outbound', ...about }, connection)
       return true
@@ -107,6 +104,11 @@ export function createGater(init: GaterInit): Required<ConnectionGater> {
     denyInboundRelayedConnection: () => true,
     filterMultiaddrForPeer: () => false
   }
+}
+
+/** Undefined where the peer ID does not contain the key: a digest of it, of a peer that has not proved who he is. */
+function keyHashOf({ publicKey }: PeerId): string | undefined {
+  return publicKey === undefined ? undefined : publicKeyHashOf(publicKey)
 }
 
 function expectedPeer(multiaddr: Multiaddr): string | undefined {

@@ -1,9 +1,11 @@
 import type { Connection, MessageStream, Stream } from '@libp2p/interface'
 import { ipOfMultiaddr } from '../addresses/index.ts'
+import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import { PROTOCOL_ID } from '../framing/index.ts'
 import { publicKeyHashOf } from '../identity/index.ts'
 import { AbuseError } from './conduct.ts'
+import { heardOn } from './hearing.ts'
 
 /** Graceful closing gives way to an abort after so many milliseconds. */
 const CLOSE_TIMEOUT_MS = 500
@@ -23,6 +25,8 @@ export class Link {
   inboundStreams = 0
   /** Bytes held for messages of his that are incomplete. */
   heldBytes = 0
+  /** When a message stream was last opened or closed on it, by either side, on the runtime's clock. */
+  lastUsedAt = 0
   /** When its handshake began, in milliseconds since 1970. */
   readonly begunAt: number
   /** When it passed the local checks, on the runtime's clock. */
@@ -34,10 +38,15 @@ export class Link {
   /** What the peer did wrong that ended the connection, if that is why it ended. */
   fault: { cause: 'malformed-message' | 'protocol-abuse'; reason: string } | undefined
 
+  readonly #clock: Clock
+  readonly #heardAt: () => number
+
   /** `closed` is called once, when the connection has ended. */
-  constructor(connection: Connection, closed: (link: Link) => void) {
+  constructor(connection: Connection, clock: Clock, closed: (link: Link) => void) {
     const { remotePeer, remoteAddr, direction } = connection
     this.connection = connection
+    this.#clock = clock
+    this.#heardAt = heardOn(connection, clock)
     this.peerId = remotePeer.toString()
     this.keyHash = remotePeer.publicKey === undefined ? undefined : publicKeyHashOf(remotePeer.publicKey)
     this.address = remoteAddr.decapsulate('/p2p').toString()
@@ -66,14 +75,36 @@ export class Link {
     return this.#endReason ?? 'the connection ended'
   }
 
+  /** When bytes of the peer last arrived, on the runtime's clock. */
+  get heardAt(): number {
+    return this.#heardAt()
+  }
+
   /** Whether the stream is one of this connection's. */
   carries(stream: Stream): boolean {
     return this.connection.streams.includes(stream)
   }
 
+  /** Message streams of either side, and those of which it is not known yet what they are for. */
+  get messageStreams(): number {
+    return this.connection.streams.filter(({ protocol }) => protocol === '' || protocol === PROTOCOL_ID)
+      .length
+  }
+
   /** Opens a stream for messages: done when the peer has agreed to the protocol, which takes one round trip. */
   async openStream(signal: AbortSignal): Promise<Stream> {
-    return this.connection.newStream(PROTOCOL_ID, { signal })
+    const stream = await this.connection.newStream(PROTOCOL_ID, { signal })
+    this.use(stream)
+    return stream
+  }
+
+  /** Takes note of a message stream that has been opened. */
+  use(stream: Stream): void {
+    const note = (): void => {
+      this.lastUsedAt = this.#clock.now()
+    }
+    note()
+    stream.addEventListener('close', note)
   }
 
   /** Closes in an orderly way, by force if that takes long. */

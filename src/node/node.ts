@@ -82,7 +82,7 @@ export async function createNode(init: NodeInit): Promise<Node> {
   const conducts = new Conducts(init.clock)
   const linkOf = (connection: Connection): Link => {
     let link = links.get(connection)
-    if (link === undefined) links.set(connection, (link = new Link(connection, init.closed)))
+    if (link === undefined) links.set(connection, (link = new Link(connection, init.clock, init.closed)))
     return link
   }
 

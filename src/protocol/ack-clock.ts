@@ -7,12 +7,15 @@ export interface AckLimits {
   ackTimeoutMs: number
   /** Additional time per byte of the message, in milliseconds: the slowest link that counts as alive. */
   msPerByte: number
+  /** How much later than that an answer may come while bytes of the peer go on arriving, in milliseconds. */
+  maxDelayMs: number
 }
 
 /**
  * Knows when the oldest message that still awaits its ack must be answered. Acks come in order, so its time begins
- * when it was written or when the one before was answered, whichever is later, and grows with its own length: a slow
- * link that moves is not a peer that does not answer (docs/protocol.md, "Acks").
+ * when it was written or when the one before was answered, whichever is later, and grows with its own length. While
+ * bytes of the peer go on arriving it is put off, for a while: what he had written before his ack comes before it. A
+ * slow link that moves is not a peer that does not answer (docs/protocol.md, "Acks").
  */
 export class AckClock {
   readonly #clock: Clock
@@ -58,9 +61,10 @@ export class AckClock {
     this.#times.clear()
   }
 
-  /** When the oldest message, `wireBytes` long, must be answered; there must be one. */
-  deadline(wireBytes: number): number {
-    const { ackTimeoutMs, msPerByte } = this.#limits
-    return Math.max(this.#times.at(0), this.#answeredAt) + ackTimeoutMs + wireBytes * msPerByte
+  /** When the oldest message, `wireBytes` long, must be answered, as bytes last arrived at `heardAt`; there must be one. */
+  deadline(wireBytes: number, heardAt: number): number {
+    const { ackTimeoutMs, msPerByte, maxDelayMs } = this.#limits
+    const due = Math.max(this.#times.at(0), this.#answeredAt) + ackTimeoutMs + wireBytes * msPerByte
+    return Math.max(due, Math.min(due + maxDelayMs, heardAt + ackTimeoutMs))
   }
 }

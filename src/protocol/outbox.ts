@@ -22,12 +22,16 @@ export interface OutboxInit {
   clock: Clock
   /** Bytes sent to a stream, the last ones, that are not encrypted yet: their memory is still looked at. */
   unsent: (stream: Stream) => number
+  /** When the connection that carries the stream last brought bytes of the peer, on the clock. */
+  heardAt: () => number
   /** Opens a message stream to the peer; rejects when there is no way to him. */
   open: () => Promise<Stream>
   /** The `count` oldest messages ended. Called in the order of sending, once for every message. */
   settled: (outcome: Outcome, count: number) => void
   /** The peer did not answer a message in time. */
   unanswered: () => void
+  /** The peer ended the acks of this stream, in an orderly way, before he had answered every message. */
+  endedEarly: (stream: Stream) => void
   /** The peer's answer breaks the protocol. */
   malformed: (reason: string) => void
 }
@@ -115,6 +119,7 @@ export class Outbox {
       const reason = acks.end()
       if (reason !== undefined) this.#breakOff(stream, reason)
       else {
+        if (this.#queue.inFlight > this.#expired) this.#init.endedEarly(stream)
         this.#lose()
         stream.abort(new Error('the remote ended the stream of acks'))
       }
@@ -279,7 +284,7 @@ export class Outbox {
 
   /** When the oldest message in flight that has not expired must be answered. */
   #deadline(): number {
-    return this.#awaited.deadline(this.#queue.wireLength(this.#expired))
+    return this.#awaited.deadline(this.#queue.wireLength(this.#expired), this.#init.heardAt())
   }
 
   #expireOverdue(): void {

@@ -12,7 +12,7 @@ export interface DialTarget {
   address: string
   /** A connection to the peer's admission, in milliseconds. */
   timeoutMs: number
-  /** Ends the dial early; its reason is told. */
+  /** Ends the dial early. */
   signal: AbortSignal
 }
 
@@ -40,31 +40,36 @@ export async function dialPeer(
   const signal = AbortSignal.any([target.signal, timeout])
   let link: Link | undefined
   try {
-    link = await node.dial(await resolveHost(address), peerId, signal)
+    link = await node.dial(await resolveHost(address, signal), peerId, signal)
     const stream = await link.openStream(signal)
     return { link, stream }
   } catch (err) {
-    if (target.signal.aborted) {
-      throw new P2pError('ERR_DIAL_FAILED', `dial to ${address} ended: ${messageOf(target.signal.reason)}`, {
-        cause: err
-      })
-    }
     const denial = denialOf()
     const late = timeout.aborted && denial === undefined
     const told = late ? timedOut(target, link) : explain(err, target, link, denial)
-    link?.abort(told.message)
+    // Whoever ended the dial may have closed the connection already, in an orderly way.
+    if (link?.open === true) link.abort(told.message)
     throw told
   }
 }
 
 /** The address with a name replaced by the IP it has now: the gater and the pins of the allow list judge IPs. */
-async function resolveHost(address: string): Promise<string> {
+async function resolveHost(address: string, signal: AbortSignal): Promise<string> {
   const endpoint = parseDialAddress(address)
   const { kind, host, port } = endpoint
   if (kind === 'ip4' || kind === 'ip6') return toMultiaddr({ kind, host, port })
   const family = kind === 'dns4' ? 4 : kind === 'dns6' ? 6 : 0
-  const found = await lookup(host, { family })
+  const found = await unlessAborted(lookup(host, { family }), signal)
   return toMultiaddr({ kind: found.family === 6 ? 'ip6' : 'ip4', host: found.address, port })
+}
+
+/** A look-up cannot be ended, and may take longer than anybody wants to wait: it is left to itself. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error)
+    signal.addEventListener('abort', abort, { once: true })
+    void work.then(resolve, reject).then(() => signal.removeEventListener('abort', abort))
+  })
 }
 
 function timedOut({ address, timeoutMs }: DialTarget, link: Link | undefined): P2pError {

@@ -1,7 +1,7 @@
 import type { Stream } from '@libp2p/interface'
 import { ipOfMultiaddr } from '../addresses/index.ts'
 import type { AllowList } from '../allow-list/index.ts'
-import { P2pError, toPlain } from '../errors.ts'
+import { messageOf, P2pError, toPlain } from '../errors.ts'
 import type { PlainError } from '../errors.ts'
 import type { Denial } from '../gater/index.ts'
 import { publicKeyHashOfPeerId } from '../identity/index.ts'
@@ -40,8 +40,10 @@ interface Attempt {
 
 /**
  * Dial commands to connections: one attempt at a time for each peer, the same address only once, and every command
- * answered exactly once. An attempt is never given up because the peer has connected meanwhile: when both sides dial
- * at the same moment and both did that, none would be connected.
+ * answered exactly once. An attempt that is cancelled is over for the application at once; it keeps its place here
+ * until it has let go of what it has opened, because libp2p would take the next dial to that peer for the same one. An
+ * attempt is never given up because the peer has connected meanwhile: when both sides dial at the same moment and both
+ * did that, none would be connected.
  */
 export class Dialler {
   readonly #init: DiallerInit
@@ -99,13 +101,14 @@ export class Dialler {
     if (attempt !== undefined) attempt.denial = denial
   }
 
-  /** Ends the dials to a peer, or all. */
+  /** Ends the dials to a peer, or all: their commands are answered before it returns. */
   cancel(peerId: string | undefined, reason: string): void {
     for (const attempt of this.#attempts(peerId)) {
-      attempt.controller.abort(new Error(reason))
-      if (this.#active.get(attempt.peer.peerId) === attempt) continue
-      this.#waiting.splice(this.#waiting.indexOf(attempt), 1)
-      this.#finish(attempt, new P2pError('ERR_DIAL_FAILED', `dial to ${attempt.address} ended: ${reason}`))
+      const error = new P2pError('ERR_DIAL_FAILED', `dial to ${attempt.address} ended: ${reason}`)
+      attempt.controller.abort(error)
+      const index = this.#waiting.indexOf(attempt)
+      if (index >= 0) this.#waiting.splice(index, 1)
+      this.#finish(attempt, error)
     }
   }
 
@@ -115,14 +118,15 @@ export class Dialler {
     const keyHash = publicKeyHashOfPeerId(peerId)
     const about = { direction: 'outbound', peerId, ...(ip !== undefined && { ip }) } as const
     if (!allowList.mayKnow(peerId, keyHash)) return denialText({ reason: 'unknown-peer', ...about })
-    if (ip !== undefined && allowList.judge(peerId, keyHash, ip) === 'wrong-address') {
+    if (ip !== undefined && allowList.foresee(peerId, keyHash, ip) === 'wrong-address') {
       return denialText({ reason: 'wrong-address', ...about })
     }
     return isBarred(peerId) ? denialText({ reason: 'barred', direction: 'outbound', peerId }) : undefined
   }
 
+  /** Those to a peer, or all, that are not cancelled. */
   #attempts(peerId: string | undefined): Attempt[] {
-    const all = [...this.#active.values(), ...this.#waiting]
+    const all = [...this.#active.values(), ...this.#waiting].filter(isWanted)
     return peerId === undefined ? all : all.filter(attempt => attempt.peer.peerId === peerId)
   }
 
@@ -148,14 +152,15 @@ export class Dialler {
       if (!peer.announced) {
         const target = { peerId: peer.peerId, address, timeoutMs, signal: controller.signal }
         const { link, stream } = await dialPeer(node(), target, () => attempt.denial)
-        admitted(peer, link, stream)
+        if (isWanted(attempt)) admitted(peer, link, stream)
+        else link.abort(messageOf(controller.signal.reason))
         if (!link.open) throw new P2pError('ERR_DIAL_FAILED', `dial to ${address} failed: ${link.endReason}`)
       }
     } catch (err) {
       failure = err
     }
     this.#active.delete(peer.peerId)
-    this.#finish(attempt, failure)
+    if (isWanted(attempt)) this.#finish(attempt, failure)
     this.#startNext()
   }
 
@@ -168,4 +173,9 @@ export class Dialler {
     peer.dials--
     done(peer)
   }
+}
+
+/** Not cancelled: what it comes to is for its commands. */
+function isWanted({ controller }: Attempt): boolean {
+  return !controller.signal.aborted
 }

@@ -6,7 +6,7 @@ import type { Link } from '../node/index.ts'
 import { Outbox } from '../protocol/index.ts'
 import type { Outcome, OutboxLimits } from '../protocol/index.ts'
 
-/** How long a connection that has become superfluous must be idle before it is closed, in milliseconds. */
+/** How long a connection that has become superfluous must have had no message stream before it is closed, in milliseconds. */
 const RETIRE_AFTER_MS = 1_000
 
 export interface PeerInit {
@@ -20,7 +20,7 @@ export interface PeerInit {
   /** Opening a message stream may take so long, in milliseconds. */
   openTimeoutMs: number
   settled: (peer: Peer, outcome: Outcome, count: number) => void
-  unanswered: (peer: Peer) => void
+  unanswered: (peer: Peer, evidence: string) => void
   malformed: (peer: Peer, reason: string) => void
 }
 
@@ -53,12 +53,14 @@ export class Peer {
       limits: init.outbox,
       clock: init.clock,
       unsent: unsentBytes,
+      heardAt: () => this.#linkOf(this.outbox.stream)?.heardAt ?? 0,
       open: async () => this.#openStream(),
       settled: (outcome, count) => {
         init.settled(this, outcome, count)
         if (!this.outbox.busy) queueMicrotask(() => this.#settleOnOne())
       },
-      unanswered: () => init.unanswered(this),
+      unanswered: () => init.unanswered(this, 'a message was not answered in time'),
+      endedEarly: stream => this.#judgeEnd(stream),
       malformed: reason => init.malformed(this, reason)
     })
   }
@@ -98,6 +100,10 @@ export class Peer {
     this.outbox.disconnect()
   }
 
+  #linkOf(stream: Stream | undefined): Link | undefined {
+    return stream === undefined ? undefined : this.links.find(link => link.carries(stream))
+  }
+
   async #openStream(): Promise<Stream> {
     for (;;) {
       const link = this.preferred ?? (await this.#whenAdmitted())
@@ -115,6 +121,19 @@ export class Peer {
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
   }
 
+  /**
+   * Acks that have ended will not come in time: that is counted when the time is over. An orderly end of the connection
+   * begins with the ends of its streams, and is no offence; by then it has come, or never will.
+   */
+  #judgeEnd(stream: Stream): void {
+    const { clock, outbox, unanswered } = this.#init
+    const link = this.#linkOf(stream)
+    clock.after(outbox.ackTimeoutMs, () => {
+      if (link?.open === true)
+        unanswered(this, 'the acks of a stream ended before every message was answered')
+    })
+  }
+
   /** With two connections, moves to the one that is kept once nothing is in flight on the other, and retires that. */
   #settleOnOne(): void {
     if (this.links.length < 2) return
@@ -124,16 +143,17 @@ export class Peer {
     for (const other of this.links) if (other !== preferred) this.#retire(other)
   }
 
-  /** The side that dialled the superfluous connection closes it, when neither side has messages on it any more. */
+  /** The side that dialled the superfluous connection closes it, when neither side has used it for messages for a while. */
   #retire(link: Link): void {
+    const { clock } = this.#init
     if (link.direction === 'inbound' || this.#retiring.has(link)) return
     this.#retiring.add(link)
-    this.#init.clock.after(RETIRE_AFTER_MS, () => {
+    clock.after(RETIRE_AFTER_MS, () => {
       this.#retiring.delete(link)
-      const { preferred, outbox } = this
+      const { preferred } = this
       if (!link.open || preferred === undefined || preferred === link) return
-      const used = link.inboundStreams > 0 || (outbox.stream !== undefined && link.carries(outbox.stream))
-      if (!used) void link.close('superseded by another connection to the same peer')
+      const unused = link.messageStreams === 0 && clock.now() - link.lastUsedAt >= RETIRE_AFTER_MS
+      if (unused) void link.close('superseded by another connection to the same peer')
       else this.#settleOnOne()
     })
   }

@@ -74,6 +74,8 @@ export class Peers {
       outbox: {
         ackTimeoutMs,
         msPerByte: messageTimeoutMs / maxMessageBytes,
+        // The longest that may lie before an ack is a message of his, on a link that is just fast enough.
+        maxDelayMs: messageTimeoutMs,
         windowMessages: WINDOW_MESSAGES,
         windowBytes: WINDOW_BYTES
       },
@@ -81,7 +83,7 @@ export class Peers {
         // What is unsettled at the end is settled by the application's side, as stopped.
         if (!this.#stopped) events.status(book, outcome, count)
       },
-      unanswered: () => charge('unanswered-ack', peerId, 'a message was not answered in time'),
+      unanswered: (_, evidence) => charge('unanswered-ack', peerId, evidence),
       malformed: (_, reason) => charge('malformed-message', peerId, reason)
     })
     this.#peers.set(peerId, peer)
@@ -110,8 +112,8 @@ export class Peers {
   }
 
   /**
-   * A peer that dials again has lost the connection it had: a half-dead one must not linger beside the new one. It
-   * cannot have known of one that we dialled at the same moment, which two handshakes ago is past.
+   * A peer that dials again has lost the connection it had (docs/decisions/0007): a half-dead one must not linger beside
+   * the new one. It cannot have known of one that we dialled at the same moment, which two handshakes ago is past.
    */
   #replaces(link: Link, older: Link): boolean {
     if (link.direction === 'outbound') return false

@@ -201,8 +201,9 @@ export class Runtime implements CommandHandler {
   async stop(): Promise<void> {
     if (this.#stopping) return
     this.#stopping = true
-    this.#dialler.cancel(undefined, 'the node is stopping')
+    // First the peers: messages that wait for a dial end as stopped, not by the end of the dial.
     this.#peers.stop('this node was stopped')
+    this.#dialler.cancel(undefined, 'the node is stopping')
     try {
       await this.#node?.stop()
     } finally {
@@ -220,6 +221,7 @@ export class Runtime implements CommandHandler {
       stream.abort(new Error('not connected'))
       return
     }
+    link.use(stream)
     // Who opens a stream for his messages has admitted us: Connected is told before what he sends.
     if (!link.admitted) this.#peers.admit(peer, link)
     const { options, clock, events, dropped } = this.#init

@@ -59,6 +59,27 @@ describe('acks', () => {
     expect(await peer.call('isOpen')).toBe(true)
   })
 
+  test('a peer that ends the stream instead of answering pays for each end', async () => {
+    const create = startAttackers()
+    const rateLimit = { ...NO_REFILL, capacity: 2 }
+    const node = await startLocal({ rateLimit, limits: { ackTimeoutMs: 300 } })
+    const peer = await create({ target: node.addresses[0]! })
+    await peer.call('open', { answer: 'ended' })
+    for (let paid = 1; paid <= 3; paid++) {
+      const id = node.sendMsg(peer, Buffer.from('are you there?'))
+      expect(await node.event({ type: 'Status', id })).toMatchObject({ reason: 'connection-lost' })
+      await bucketOf(node, peer.peerId, paid)
+    }
+    const { debits } = await bucketOf(node, peer.peerId, 3)
+    expect(debits.map(({ cause, cost }) => [cause, cost])).toEqual([
+      ['unanswered-ack', 1],
+      ['unanswered-ack', 1],
+      ['unanswered-ack', 0]
+    ])
+    await peer.call('ended')
+    expect(limits(node)).toEqual([{ type: 'ConnectionLimit', peerId: peer.peerId, cause: 'unanswered-ack' }])
+  })
+
   test('a peer that is full is honest', async () => {
     const create = startAttackers()
     const node = await startLocal()

@@ -70,6 +70,42 @@ test('a large message over a link that is just fast enough', async () => {
   await expectFull(alice, bob)
 })
 
+test('messages while a large one of the other side fills a slow link, and keeps their acks waiting', async () => {
+  const limits = { ackTimeoutMs: 1_000 }
+  const [alice, bob] = await Promise.all([startLocal({ limits }), startLocal({ limits })])
+  const proxy = startProgram('throttle.mjs')
+  onTestFinished(() => proxy.kill())
+  const port = await proxy.call<number>('start', { port: portOf(bob.addresses[0]!), bytesPerSecond: 200_000 })
+  alice.dial(bob, `127.0.0.1:${port}`)
+  await bob.event({ type: 'Connected', peerId: alice.peerId })
+  // It takes three seconds.
+  const large = bob.sendMsg(alice, new Uint8Array(600_000))
+  await bob.settled()
+  const ids = Array.from({ length: 15 }, () => alice.sendMsg(bob, new Uint8Array(1_000)))
+  for (const id of ids) expect(await alice.event({ type: 'Status', id })).toMatchObject({ ok: true })
+  expect(await bob.event({ type: 'Status', id: large })).toMatchObject({ ok: true })
+  await expectFull(alice, bob)
+})
+
+test('a peer that says goodbye before it has answered everything', async () => {
+  const create = startAttackers()
+  const alice = await startLocal({ limits: { ackTimeoutMs: 500 } })
+  const bob = await startLocal()
+  await connectLocal(alice, bob)
+  const mute = await create({ target: alice.addresses[0]! })
+  await mute.call('open', { answer: 'held' })
+  const ids = Array.from({ length: 2_000 }, () => alice.sendMsg(bob, new Uint8Array(10_000)))
+  await alice.event({ type: 'Status', id: ids[0], ok: true })
+  bob.p2p.sender.disconnectFrom(alice.peerId)
+  await alice.event({ type: 'Disconnected', peerId: bob.peerId })
+  expect(alice.count({ type: 'Status', reason: 'connection-lost' })).toBeGreaterThan(0)
+  // When the time for an answer is over for somebody else's message, it is for those, too.
+  const id = alice.sendMsg(mute, Buffer.from('what time is it?'))
+  await alice.event({ type: 'Status', id, reason: 'ack-timeout' })
+  const { buckets } = await alice.p2p.runtime.inspectAsync()
+  expect(buckets.map(({ peerId }) => peerId)).toEqual([mute.peerId])
+})
+
 test('more messages than the receiver has room for', async () => {
   const alice = await startLocal()
   const bob = await startNode({ limits: { receiverMessages: 10 } })

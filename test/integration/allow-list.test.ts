@@ -136,6 +136,21 @@ describe.each(KEY_TYPES)('a peer with an %s key', type => {
     }
   })
 
+  test('is let in and dialled at the address of one entry when that of its other name is another', async () => {
+    const { peerId } = peers[type]
+    const hash = publicKeyHash(keys[type])
+    for (const [here, elsewhere] of [
+      [hash, peerId],
+      [peerId, hash]
+    ] as const) {
+      picky.p2p.allowList.replace([
+        { peerId: elsewhere, ips: ['10.0.0.7'] },
+        { peerId: here, ips: ['127.0.0.1'] }
+      ])
+      expect(await visits(peers[type])).toEqual(WELCOME)
+    }
+  })
+
   test('is turned away when only others are named, by peer ID or key hash', async () => {
     const otherHash = publicKeyHash(await generatePrivateKey())
     picky.p2p.allowList.replace([{ peerId: stranger }, { peerId: otherHash }])
@@ -251,6 +266,29 @@ describe('a change of the list', () => {
       expect(alice.receiver.drain()).toEqual([])
     }
   )
+
+  test('has ended a dial under way, and the messages that wait for it, when the call returns', async () => {
+    let connected = (): void => {}
+    const underWay = new Promise<void>(resolve => (connected = resolve))
+    const address = await startTcpServer(() => connected())
+    // Read by hand: what is there right after the call counts.
+    const allowList = [{ peerId: stranger }]
+    const alice = await P2p.startAsync('127.0.0.1:0', await generatePrivateKey(), { allowList })
+    onTestFinished(async () => {
+      alice.stop()
+      await alice.runtime.closed
+    })
+    const dial = alice.sender.dial(stranger, address)
+    const message = alice.sender.sendMsg(stranger, Buffer.from('nobody reads this'))
+    await underWay
+    alice.allowList.remove(stranger)
+    expect(alice.receiver.drain()).toMatchObject([
+      { type: 'Error', code: 'ERR_DIAL_FAILED', id: dial },
+      { type: 'Status', id: message, ok: false, reason: 'not-connected' }
+    ])
+    expect(alice.runtime.inspect().peers).toEqual([])
+    expect(alice.receiver.drain()).toEqual([])
+  })
 
   test('ends the dials that it no longer allows, before the call returns', async () => {
     const address = await startTcpServer(() => {})

@@ -1,4 +1,5 @@
 import { lookup } from 'node:dns/promises'
+import { connect } from 'node:net'
 import { generatePrivateKey, peerIdFromPrivateKey } from 'bitvmx-p2p'
 import type { KeyType, P2pErrorCode, P2pEvent } from 'bitvmx-p2p'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
@@ -246,5 +247,27 @@ describe('a dial that fails', () => {
     const { message, code } = await alice.event({ type: 'Error', id })
     expect(code).toBe('ERR_DIAL_FAILED')
     expect(message).toMatch(/ended: disconnected by this application/)
+  })
+
+  test('and was ended by a DisconnectFrom does not take with it the dial that follows, to the same address', async () => {
+    let connected = (): void => {}
+    const underWay = new Promise<void>(resolve => (connected = resolve))
+    let connections = 0
+    const address = await startTcpServer(socket => {
+      // Nobody speaks on the first connection; bob does on the others.
+      if (connections++ === 0) return connected()
+      const onward = connect(portOf(bob), '127.0.0.1').on('error', () => {})
+      socket.pipe(onward).pipe(socket)
+    })
+    const first = alice.dial(bob, address)
+    await underWay
+    alice.p2p.sender.disconnectFrom(bob.peerId)
+    const second = alice.dial(bob, address)
+    await alice.event({ type: 'Connected', peerId: bob.peerId, id: second })
+    const { message } = await alice.event({ type: 'Error', id: first })
+    expect(message).toMatch(/ended: disconnected by this application/)
+    await bob.event({ type: 'Connected', peerId: alice.peerId })
+    await part(alice, bob)
+    expect(alice.count({ type: 'Error', id: second })).toBe(0)
   })
 })

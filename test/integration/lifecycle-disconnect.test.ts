@@ -1,8 +1,10 @@
+import { generatePrivateKey, peerIdFromPrivateKey } from 'bitvmx-p2p'
 import { describe, expect, test } from 'vitest'
 import { connectLocal, startLocal, stopLocal } from '../support/local-node.ts'
 import type { LocalNode } from '../support/local-node.ts'
 import { connect, startNode } from '../support/node-process.ts'
 import { suspend } from '../support/proc.ts'
+import { startTcpServer } from '../support/strangers.ts'
 import type { NodeProcess } from '../support/node-process.ts'
 
 describe('DisconnectFrom', () => {
@@ -84,6 +86,20 @@ test('a node stops at once although a peer hangs, with messages to it in flight'
   await alice.event({ type: 'Status', id: ids.at(-1), ok: false, reason: 'stopped' })
   expect(alice.count({ type: 'Status', ok: false, reason: 'stopped' })).toBe(ids.length)
   expect(alice.count({ type: 'Disconnected', reason: 'this node was stopped' })).toBe(1)
+})
+
+test('a node that stops with a dial under way fails the dial, and ends as stopped what waits for it', async () => {
+  let connected = (): void => {}
+  const underWay = new Promise<void>(resolve => (connected = resolve))
+  const address = await startTcpServer(() => connected())
+  const alice = await startLocal()
+  const bob = { peerId: peerIdFromPrivateKey(await generatePrivateKey()), addresses: [address] }
+  const dial = alice.dial(bob)
+  const message = alice.sendMsg(bob, Buffer.from('on its way'))
+  await underWay
+  await stopLocal(alice)
+  await alice.event({ type: 'Status', id: message, ok: false, reason: 'stopped' })
+  expect(alice.count({ type: 'Error', id: dial, code: 'ERR_DIAL_FAILED' })).toBe(1)
 })
 
 /** Sends to every peer and waits until each of the messages is answered and `expected` have come from others. */

@@ -80,6 +80,11 @@ const ANSWERS = {
       attacker.heldAcks.push(stream)
     }
   },
+  ended: async stream => {
+    await accept(stream, COMMS)
+    await stream.readMessage()
+    await stream.end()
+  },
   unknown: async stream => {
     await stream.read(20)
     await stream.send(lines(MULTISTREAM, 'na'))

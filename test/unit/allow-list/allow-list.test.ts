@@ -168,6 +168,19 @@ describe('who may be dialled', () => {
     list.replace([])
     expect(list.mayKnow(BOB)).toBe(false)
   })
+
+  it('at an address is judged by both names, of which only the handshake may tell the key hash', () => {
+    const list = new AllowList([{ peerId: ALICE, ips: ['10.0.0.7'] }])
+    expect(list.foresee(ALICE, undefined, '10.0.0.7')).toBe('allowed')
+    expect(list.foresee(ALICE, undefined, '10.0.0.8')).toBe('wrong-address')
+    expect(list.foresee(BOB, undefined, '10.0.0.7')).toBe('unknown-peer')
+
+    list.add({ peerId: HASH, ips: ['10.0.0.8'] })
+    expect(list.foresee(ALICE, undefined, '10.0.0.9')).toBe('allowed')
+    expect(list.foresee(ALICE, HASH, '10.0.0.8')).toBe('allowed')
+    expect(list.foresee(ALICE, HASH, '10.0.0.9')).toBe('wrong-address')
+    expect(list.foresee(ALICE, hash(1), '10.0.0.8')).toBe('wrong-address')
+  })
 })
 
 describe('changing the list', () => {

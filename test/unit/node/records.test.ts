@@ -59,7 +59,9 @@ describe.each([
       const damaged = copy(sealed)
       damaged[at]! ^= 0x10
       expect(() => ours.decrypt(damaged, nonce, ad, key)).toThrow(/authenticate|Invalid/)
-      expect(() => ours.decrypt(inPieces(damaged, 300, 1_000), nonce, ad, key)).toThrow(/authenticate|Invalid/)
+      expect(() => ours.decrypt(inPieces(damaged, 300, 1_000), nonce, ad, key)).toThrow(
+        /authenticate|Invalid/
+      )
     }
     expect(() => ours.decrypt(copy(sealed), randomBytes(12), ad, key)).toThrow(/authenticate|Invalid/)
     expect(() => ours.decrypt(copy(sealed), nonce, ad, randomBytes(32))).toThrow(/authenticate|Invalid/)

@@ -1,3 +1,4 @@
+import type { Stream } from '@libp2p/interface'
 import { describe, expect, it } from 'vitest'
 import { Outbox } from '../../../src/protocol/index.ts'
 import type { Outcome, OutboxLimits } from '../../../src/protocol/index.ts'
@@ -14,7 +15,13 @@ import {
   turn
 } from './support.ts'
 
-const limits: OutboxLimits = { ackTimeoutMs: 1_000, msPerByte: 0, windowMessages: 100, windowBytes: 100_000 }
+const limits: OutboxLimits = {
+  ackTimeoutMs: 1_000,
+  msPerByte: 0,
+  maxDelayMs: 3_000,
+  windowMessages: 100,
+  windowBytes: 100_000
+}
 
 /** An outbox, its peer's far ends, and everything it has told. Messages are numbered from 0. */
 class Scene {
@@ -24,6 +31,9 @@ class Scene {
   readonly outcomes: Outcome[] = []
   readonly malformed: string[] = []
   unanswered = 0
+  readonly endedEarly: Stream[] = []
+  /** When the peer's connection last brought anything. */
+  heardAt = 0
   sent = 0
   /** What the next attempts to open a stream come to; by default a new stream at once. */
   readonly openings: Array<Promise<TestStream>> = []
@@ -35,6 +45,7 @@ class Scene {
       limits: { ...limits, ...given },
       clock: this.clock,
       unsent: stream => stream.writeBufferLength,
+      heardAt: () => this.heardAt,
       open: async () => {
         this.opened++
         const stream = await (this.openings.shift() ?? new TestStream())
@@ -50,6 +61,7 @@ class Scene {
         this.unanswered++
         this.onUnanswered()
       },
+      endedEarly: stream => this.endedEarly.push(stream),
       malformed: reason => this.malformed.push(reason)
     })
   }
@@ -64,6 +76,14 @@ class Scene {
     const frames = sizes.map(size => frame(message(this.sent++, size)))
     this.outbox.send(concat(frames))
     await turn()
+  }
+
+  /** Lets time pass while bytes of the peer, no acks, arrive ten times a second. */
+  trickle(ms: number): void {
+    for (let passed = 0; passed < ms; passed += 100) {
+      this.heardAt = this.clock.now()
+      this.clock.advance(100)
+    }
   }
 
   /** Sends `count` messages of 4 bytes in one go. */
@@ -458,6 +478,34 @@ describe('outbox', () => {
       expect(scene.malformed).toEqual([])
     })
 
+    it('in an orderly way is told when messages are unanswered, once for all of them', async () => {
+      const scene = await open({}, 3)
+      scene.stream.receive(acks(0))
+      scene.stream.receiveEnd()
+      await turn()
+      expect(scene.endedEarly).toEqual([scene.stream])
+      expect(scene.unanswered).toBe(0)
+    })
+
+    it.each([
+      ['behind the last ack', (scene: Scene) => scene.stream.receiveEnd(acks(0, 0))],
+      ['behind a refusal as too large', (scene: Scene) => scene.stream.receiveEnd(acks(2))],
+      [
+        'when all that is unanswered has been told as such',
+        (scene: Scene) => {
+          scene.clock.advance(1_000)
+          scene.stream.receiveEnd()
+        }
+      ],
+      ['by the connection', (scene: Scene) => scene.stream.onTransportClosed()],
+      ['by a reset', (scene: Scene) => scene.stream.receiveReset()]
+    ])('%s is not told', async (_, end) => {
+      const scene = await open({}, 2)
+      end(scene)
+      await turn()
+      expect(scene.endedEarly).toEqual([])
+    })
+
     it('with nothing in flight is the remote’s right; the next message opens another', async () => {
       const scene = await open({}, 1)
       scene.stream.receive(acks(0))
@@ -741,6 +789,35 @@ describe('outbox', () => {
       expect(scene.outcomes).toEqual([])
       scene.clock.advance(1)
       expect(scene.outcomes).toEqual(['ack-timeout'])
+    })
+
+    it('is put off while bytes of the peer go on arriving, which may lie before his ack', async () => {
+      const scene = await open({}, 3)
+      scene.trickle(2_500)
+      expect(scene.outcomes).toEqual([])
+      scene.stream.receive(acks(0, 0, 0))
+      expect(scene.outcomes).toEqual([undefined, undefined, undefined])
+      expect(scene.unanswered).toBe(0)
+    })
+
+    it('ends when the peer has been silent for the response time', async () => {
+      const scene = await open({}, 1)
+      scene.trickle(2_000)
+      // The last bytes came at 1,900.
+      scene.clock.advance(899)
+      expect(scene.outcomes).toEqual([])
+      scene.clock.advance(1)
+      expect(scene.outcomes).toEqual(['ack-timeout'])
+      expect(scene.unanswered).toBe(1)
+    })
+
+    it('is not put off for ever by a peer that only drips', async () => {
+      const scene = await open({}, 2)
+      scene.trickle(3_900)
+      expect(scene.outcomes).toEqual([])
+      scene.trickle(100)
+      expect(scene.outcomes).toEqual(['ack-timeout', 'ack-timeout'])
+      expect(scene.unanswered).toBe(2)
     })
 
     it('is right for many runs, answered and expired in any mixture', async () => {

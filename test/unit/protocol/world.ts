@@ -38,19 +38,23 @@ export class World {
   malformed = 0
   nonsense = 0
   unanswered = 0
+  /** When the remote last sent anything. */
+  heardAt = 0
   #opening: { resolve: (stream: TestStream) => void; reject: (err: Error) => void } | undefined
 
   constructor(windowMessages: number, windowBytes: number) {
     this.outbox = new Outbox({
-      limits: { ackTimeoutMs: 100, msPerByte: 0.1, windowMessages, windowBytes },
+      limits: { ackTimeoutMs: 100, msPerByte: 0.1, maxDelayMs: 200, windowMessages, windowBytes },
       clock: this.clock,
       unsent: stream => stream.writeBufferLength,
+      heardAt: () => this.heardAt,
       open: () => new Promise((resolve, reject) => (this.#opening = { resolve, reject })),
       settled: (outcome, count) => {
         for (let i = 0; i < count; i++) this.outcomes.push(outcome)
         if (count < 1 || this.outcomes.length > this.sent) throw new Error('more settled than sent')
       },
       unanswered: () => this.unanswered++,
+      endedEarly: () => {},
       malformed: () => this.malformed++
     })
   }
@@ -99,6 +103,7 @@ export class World {
   answer(place: number): void {
     const { end } = this
     if (end === undefined) return
+    this.heardAt = this.clock.now()
     const tooLarge = end.unsent.at(-1) === 2
     const bytes = acks(...end.unsent.splice(0))
     end.stream.receive(bytes.slice(0, place))

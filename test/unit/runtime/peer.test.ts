@@ -1,0 +1,153 @@
+import type { Connection } from '@libp2p/interface'
+import { multiaddr } from '@multiformats/multiaddr'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { describe, expect, it } from 'vitest'
+import { PROTOCOL_ID } from '../../../src/framing/index.ts'
+import { Link } from '../../../src/node/link.ts'
+import { Peer } from '../../../src/runtime/peer.ts'
+import { ALICE, BOB } from '../allow-list/names.ts'
+import { FakeClock, frame, message, TestStream, turn } from '../protocol/support.ts'
+
+/** A connection whose streams are the test's. */
+class TestConnection extends EventTarget {
+  readonly remotePeer = peerIdFromString(BOB)
+  readonly remoteAddr = multiaddr(`/ip4/127.0.0.1/tcp/4001/p2p/${BOB}`)
+  readonly timeline = { open: 0 }
+  readonly maConn = { onData: () => {} }
+  readonly direction: 'inbound' | 'outbound'
+  readonly streams: TestStream[] = []
+  status = 'open'
+
+  constructor(direction: 'inbound' | 'outbound') {
+    super()
+    this.direction = direction
+  }
+
+  /** A stream of either side, on which this protocol is agreed, or none yet. */
+  stream(protocol: string): TestStream {
+    const stream = new TestStream()
+    stream.protocol = protocol
+    this.streams.push(stream)
+    stream.addEventListener('close', () => this.streams.splice(this.streams.indexOf(stream), 1))
+    return stream
+  }
+
+  newStream = async (protocol: string): Promise<TestStream> => this.stream(protocol)
+
+  close = async (): Promise<void> => {
+    this.status = 'closed'
+  }
+}
+
+/** A peer, and what has been told of it. */
+class Scene {
+  readonly clock = new FakeClock()
+  readonly evidence: string[] = []
+  readonly peer: Peer
+
+  /** `self`: own peer ID. */
+  constructor(self = ALICE) {
+    this.peer = new Peer({
+      peerId: BOB,
+      self,
+      subject: 0,
+      clock: this.clock,
+      outbox: { ackTimeoutMs: 10_000, msPerByte: 0, maxDelayMs: 0, windowMessages: 100, windowBytes: 1_000 },
+      openTimeoutMs: 5_000,
+      settled: () => {},
+      unanswered: (_, evidence) => this.evidence.push(evidence),
+      malformed: (_, reason) => this.evidence.push(reason)
+    })
+  }
+
+  connect(direction: 'inbound' | 'outbound'): { connection: TestConnection; link: Link } {
+    const connection = new TestConnection(direction)
+    const link = new Link(connection as unknown as Connection, this.clock, () => {})
+    this.peer.links.push(link)
+    this.peer.admit(link)
+    return { connection, link }
+  }
+
+  async send(): Promise<void> {
+    this.peer.outbox.send(frame(message(0)), 1)
+    await turn()
+  }
+}
+
+describe('a peer that ends his acks in an orderly way before he has answered', () => {
+  it('is told of when the time to answer is over', async () => {
+    const scene = new Scene()
+    const { connection } = scene.connect('outbound')
+    await scene.send()
+    connection.streams[0]!.receiveEnd()
+    await turn()
+    scene.clock.advance(9_999)
+    expect(scene.evidence).toEqual([])
+    scene.clock.advance(1)
+    expect(scene.evidence).toEqual([expect.stringMatching(/acks of a stream ended/)])
+  })
+
+  it('is not, when that was the beginning of the end of his connection', async () => {
+    const scene = new Scene()
+    const { connection } = scene.connect('outbound')
+    await scene.send()
+    connection.streams[0]!.receiveEnd()
+    await turn()
+    await connection.close()
+    scene.clock.advance(20_000)
+    expect(scene.evidence).toEqual([])
+  })
+})
+
+describe('a superfluous connection that this side has dialled', () => {
+  /** It is kept when the smaller peer ID has dialled it: here that is the peer. */
+  function withTwo(): Scene & { extra: TestConnection; extraLink: Link } {
+    const scene = new Scene('z')
+    const { connection: extra, link: extraLink } = scene.connect('outbound')
+    scene.connect('inbound')
+    return Object.assign(scene, { extra, extraLink })
+  }
+
+  it('is closed after a second without a message stream', () => {
+    const { clock, extra } = withTwo()
+    clock.advance(999)
+    expect(extra.status).toBe('open')
+    clock.advance(1)
+    expect(extra.status).toBe('closed')
+  })
+
+  it('is kept for a second after the last use, also when it is not used at the moment it would be closed', () => {
+    const { clock, extra, extraLink } = withTwo()
+    for (let used = 0; used < 5; used++) {
+      clock.advance(500)
+      const stream = extra.stream(PROTOCOL_ID)
+      extraLink.use(stream)
+      clock.advance(100)
+      stream.receiveReset()
+      clock.advance(400)
+      expect(extra.status).toBe('open')
+    }
+    clock.advance(2_000)
+    expect(extra.status).toBe('closed')
+  })
+
+  it.each([
+    ['a message stream', PROTOCOL_ID],
+    ['a stream of the peer on which the protocol is still being agreed on', '']
+  ])('is kept while it has %s', (_, protocol) => {
+    const { clock, extra } = withTwo()
+    const stream = extra.stream(protocol)
+    clock.advance(10_000)
+    expect(extra.status).toBe('open')
+    stream.receiveReset()
+    clock.advance(2_000)
+    expect(extra.status).toBe('closed')
+  })
+
+  it('is not kept by pings', () => {
+    const { clock, extra } = withTwo()
+    extra.stream('/ipfs/ping/1.0.0')
+    clock.advance(1_000)
+    expect(extra.status).toBe('closed')
+  })
+})
