@@ -7,12 +7,20 @@ const MIB = 1024 * 1024
 /** An outbox whose one stream the test holds. */
 async function outboxOn(stream: TestStream): Promise<Outbox> {
   const outbox = new Outbox({
-    limits: { ackTimeoutMs: 1_000, msPerByte: 0, windowMessages: 1_000, windowBytes: 100 * MIB },
+    limits: {
+      ackTimeoutMs: 1_000,
+      msPerByte: 0,
+      maxDelayMs: 0,
+      windowMessages: 1_000,
+      windowBytes: 100 * MIB
+    },
     clock: new FakeClock(),
     unsent: ({ writeBufferLength }) => writeBufferLength,
     open: async () => stream,
     settled: () => {},
+    heardAt: () => 0,
     unanswered: () => {},
+    endedEarly: () => {},
     malformed: () => {}
   })
   outbox.attach(stream)

@@ -69,7 +69,7 @@ class Scene {
   }
 
   async send(): Promise<void> {
-    this.peer.outbox.send(frame(message(0)), 1)
+    this.peer.outbox.send(frame(message(0)))
     await turn()
   }
 }
