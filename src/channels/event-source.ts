@@ -9,12 +9,6 @@ import type { QueueReader } from './shared-queue.ts'
 import type { EventSource } from './receiver.ts'
 import type { ControlEvent, P2pEvent, StatusFailure } from './types.ts'
 
-/**
- * Small messages are copied out of shared memory together, at most so many bytes at a time, and share one buffer: an
- * application that keeps one of them keeps at most this much alive.
- */
-const SLAB_BYTES = 8_192
-
 /** Reads the receiver channel: turns records back into events, one at a time. */
 export class P2pEventSource implements EventSource<P2pEvent> {
   readonly #control: ControlBlock
@@ -31,9 +25,6 @@ export class P2pEventSource implements EventSource<P2pEvent> {
   #bytes: Uint8Array = new Uint8Array(0)
   #at = 0
   #end = 0
-  /** Private copy of the next few frames of it; empty when none is held. */
-  #slab: Uint8Array = new Uint8Array(0)
-  #slabAt = 0
 
   /** The status record being read: `#settling` messages of `#book` end with `#outcome`. */
   #settling = 0
@@ -113,43 +104,17 @@ export class P2pEventSource implements EventSource<P2pEvent> {
     }
   }
 
+  /** Each message in memory of its own: the application may clear it, transfer it, or keep it for long. */
   #takeMessage(): P2pEvent {
-    const data = this.#copyMessage()
+    const length = readPrefix(this.#bytes, this.#at, this.#end)
+    const begin = this.#at + prefixBytes(length)
+    this.#at = begin + length
+    const data = copyOf(this.#bytes.subarray(begin, this.#at))
     this.#frames--
     this.#eventsRead++
     Atomics.add(this.#control, Word.bytesRead, data.length)
     Atomics.add(this.#control, Word.messagesRead, 1)
     return { type: 'Data', peerId: this.#from, data }
-  }
-
-  #copyMessage(): Uint8Array {
-    if (this.#slabAt === this.#slab.length) {
-      const length = readPrefix(this.#bytes, this.#at, this.#end)
-      const begin = this.#at + prefixBytes(length)
-      if (this.#frames === 1 || length >= SLAB_BYTES / 4) {
-        this.#at = begin + length
-        return copyOf(this.#bytes.subarray(begin, this.#at))
-      }
-      this.#fillSlab()
-    }
-    const length = readPrefix(this.#slab, this.#slabAt, this.#slab.length)
-    const begin = this.#slabAt + prefixBytes(length)
-    this.#slabAt = begin + length
-    return this.#slab.subarray(begin, this.#slabAt)
-  }
-
-  /** Copies as many whole small frames as fit, at least one. */
-  #fillSlab(): void {
-    let end = this.#at
-    for (let left = this.#frames; left > 0; left--) {
-      const length = readPrefix(this.#bytes, end, this.#end)
-      const next = end + prefixBytes(length) + length
-      if (length >= SLAB_BYTES / 4 || next - this.#at > SLAB_BYTES) break
-      end = next
-    }
-    this.#slab = copyOf(this.#bytes.subarray(this.#at, end))
-    this.#slabAt = 0
-    this.#at = end
   }
 
   #settle(): P2pEvent {
