@@ -128,12 +128,14 @@ export class EventWriter {
     this.#freeSubjects.push(subject)
   }
 
-  /** Whether a run of messages fits into the channel as a whole. */
+  /**
+   * Whether a run of messages fits into the channel as a whole. A single one always fits into the empty channel: else
+   * one above `limits.receiverBytes` could never be taken.
+   */
   hasRoom(messages: number, bytes: number): boolean {
-    return (
-      this.unreadMessages + messages <= this.#limits.messages &&
-      this.unreadBytes + bytes <= this.#limits.bytes
-    )
+    const unread = this.unreadMessages
+    if (unread === 0 && messages === 1) return true
+    return unread + messages <= this.#limits.messages && this.unreadBytes + bytes <= this.#limits.bytes
   }
 
   /** Publishes messages. Only after `hasRoom`. */

@@ -119,7 +119,10 @@ class SenderChannel implements Sender {
       )
     }
     const book = books.find(peerId) ?? this.#openBook(peerId)
-    if (book.count >= limits.messages || book.bytes + size > limits.bytes) throw senderFull(book, limits)
+    // A message above `limits.senderBytes` goes alone, else it could never go.
+    if (book.count >= limits.messages || (book.count > 0 && book.bytes + size > limits.bytes)) {
+      throw senderFull(book, limits)
+    }
 
     queue.reserve(prefixBytes(size) + size)
     const begin = writePrefix(queue.bytes, queue.at, size)

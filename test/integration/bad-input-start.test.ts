@@ -21,9 +21,9 @@ const LIMITS: Record<string, unknown[]> = {
   messageTimeoutMs: [0, 2 ** 31],
   handshakeTimeoutMs: [0, 2 ** 31],
   receiverMessages: [0, 2 ** 30 + 1],
-  receiverBytes: [8_388_607, 2 ** 30 + 1],
+  receiverBytes: [0, 2 ** 30 + 1],
   senderMessages: [0, 2 ** 30 + 1],
-  senderBytes: [8_388_607, 2 ** 30 + 1],
+  senderBytes: [0, 2 ** 30 + 1],
   maxConnections: [0, 65_537]
 }
 const NO_NUMBERS = [null, '5', NaN, Infinity, -1, {}, 5n]

@@ -368,8 +368,8 @@ describe('receiver channel, from end to end', () => {
     it('admit payload bytes up to the limit and not one more, until some are read', () => {
       const bench = new Bench(undefined, { messages: 100, bytes: 1_000 })
       const subject = bench.writer.introduce('peer-a')
-      expect(bench.writer.hasRoom(1, 1_000)).toBe(true)
-      expect(bench.writer.hasRoom(1, 1_001)).toBe(false)
+      expect(bench.writer.hasRoom(2, 1_000)).toBe(true)
+      expect(bench.writer.hasRoom(2, 1_001)).toBe(false)
       bench.writer.data(subject, runOf([pattern(400), pattern(600)]))
       expect(bench.writer.unreadBytes).toBe(1_000)
       expect(bench.writer.hasRoom(1, 1)).toBe(false)
@@ -377,6 +377,18 @@ describe('receiver channel, from end to end', () => {
       bench.source.take()
       expect(bench.writer.hasRoom(1, 400)).toBe(true)
       expect(bench.writer.hasRoom(1, 401)).toBe(false)
+    })
+
+    it('admit one message above the limit when there is no other', () => {
+      const bench = new Bench(undefined, { messages: 100, bytes: 10 })
+      const subject = bench.writer.introduce('peer-a')
+      expect(bench.writer.hasRoom(2, 11)).toBe(false)
+      expect(bench.writer.hasRoom(1, 11)).toBe(true)
+      bench.writer.data(subject, runOf([pattern(11)]))
+      expect(bench.writer.hasRoom(1, 0)).toBe(false)
+      bench.source.take()
+      bench.writer.data(subject, runOf([pattern(0)]))
+      expect(bench.writer.hasRoom(1, 11)).toBe(false)
     })
 
     it('are not used up by control events and Status', () => {
