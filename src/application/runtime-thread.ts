@@ -161,7 +161,7 @@ export class RuntimeThread {
     else this.#port.unref()
   }
 
-  /** From now on the process waits for the thread to end: called when it has been told to. */
+  /** From now on the process waits for the thread to end: it has been told to, or somebody wants to know of it. */
   awaitEnd(): void {
     this.#worker.ref()
   }
