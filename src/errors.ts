@@ -29,10 +29,11 @@ export type P2pErrorCode =
   | 'ERR_SENDER_FULL'
   /** the runtime has ended or is ending */
   | 'ERR_CLOSED'
-  /** the runtime thread could not start, died, or does not answer */
+  /**
+   * the runtime thread could not start, died, or does not answer; or a task in it failed and it goes on, as the message
+   * says then: a defect worth reporting. `Receiver.closed` tells the two apart
+   */
   | 'ERR_RUNTIME_FAILED'
-  /** an unexpected condition inside the runtime, which goes on; a defect worth reporting */
-  | 'ERR_INTERNAL'
 
 /** An error of this package. `cause`, where there is one, is the error beneath. */
 export class P2pError extends Error {

@@ -81,6 +81,12 @@ export interface ReceiverLimits {
   bytes: number
 }
 
+/**
+ * Control events are never dropped. Once so many are unread, nobody new is let in and nothing new is reported about
+ * strangers or defects, until the application reads: the backlog is bounded by what the application itself has asked for.
+ */
+export const MAX_UNREAD_CONTROL = 65_536
+
 /** Writes the receiver channel. Publications of one turn of the event loop wake the application once. */
 export class EventWriter {
   readonly #control: ControlBlock

@@ -64,9 +64,29 @@ it('a task of the runtime that fails unobserved is told and ends nothing', async
   await connect(alice, bob)
   await alice.run(({ runtimeThread }) => runtimeThread.postMessage('void Promise.reject(Error("oops"))'))
 
-  expect(await alice.event({ type: 'Error' })).toMatchObject({ code: 'ERR_INTERNAL' })
+  const { code, message } = await alice.event({ type: 'Error' })
+  expect({ code, message }).toEqual({
+    code: 'ERR_RUNTIME_FAILED',
+    message: 'a task of the runtime failed, and the runtime goes on: oops'
+  })
   const id = await alice.sendMsg(bob, new Uint8Array(1))
   await alice.event({ type: 'Status', id, ok: true })
+})
+
+it('tasks that fail again and again are told only as long as somebody reads of them', async () => {
+  const alice = await startNode()
+  const [unread, next] = await alice.run(({ p2p, runtimeThread }) => {
+    const { receiver, runtime } = p2p
+    runtimeThread.postMessage('for (let i = 0; i < 70_000; i++) void Promise.reject(Error("oops"))')
+    while (receiver.length === 0) runtime.inspect()
+    // The answer comes after everything that failed in the same turn.
+    runtime.inspect()
+    const count = receiver.drain().length
+    runtimeThread.postMessage('void Promise.reject(Error("again"))')
+    return [count, receiver.recv(10_000)]
+  })
+  expect(unread).toBe(65_536)
+  expect(next).toMatchObject({ type: 'Error', message: expect.stringContaining('again') as string })
 })
 
 interface Told {

@@ -31,7 +31,7 @@ switch (way) {
     await p2p.runtime.closed
     break
   case 'shows':
-    JSON.stringify({ ...p2p, runtime: { ...p2p.runtime } })
+    JSON.stringify([p2p, { ...p2p.runtime }])
     inspect(p2p, { depth: Infinity, showHidden: true })
     break
   case 'stops':

@@ -45,7 +45,7 @@ describe('receiver channel, from end to end', () => {
       peerId: 'peer-a',
       id: 7
     },
-    { type: 'Error', code: 'ERR_INTERNAL', message: '' },
+    { type: 'Error', code: 'ERR_RUNTIME_FAILED', message: '' },
     { type: 'Connected', peerId: 'peer-a', address: '/ip4/10.0.0.7/tcp/1', direction: 'inbound' },
     {
       type: 'Connected',
