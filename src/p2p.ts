@@ -111,7 +111,7 @@ function assemble(addr: string | string[], privk: PrivateKeyInput, given: P2pOpt
   const eventQueue = new QueueReader(fetch)
   const droppedQueue = new QueueReader(fetch)
   const books = new Books()
-  const dials = new Set<number>()
+  const dials = new Map<number, string>()
   const source = new P2pEventSource(control, eventQueue, books, dials)
   const awaiting = {
     assertAlive: () => thread.assertAlive(),

@@ -160,6 +160,7 @@ export class EventWriter {
 
   /** A dial has come true without an event of its own. */
   dialSettled(id: number): void {
+    Atomics.add(this.#control, Word.dialsAnswered, 1)
     this.#publish(EventRecord.dialSettled, 0, [], id | 0, Math.floor(id / 2 ** 32))
   }
 
@@ -167,6 +168,9 @@ export class EventWriter {
   control(event: ControlEvent): void {
     this.#controlWritten = (this.#controlWritten + 1) | 0
     Atomics.add(this.#control, Word.receiverWritten, 1)
+    if (event.type === 'Connected') Atomics.add(this.#control, Word.peersConnected, 1)
+    if (event.type === 'Disconnected') Atomics.sub(this.#control, Word.peersConnected, 1)
+    if ('id' in event && event.id !== undefined) Atomics.add(this.#control, Word.dialsAnswered, 1)
     this.#publish(EventRecord.control, 0, [encodeText(JSON.stringify(event))], 0, 0)
   }
 

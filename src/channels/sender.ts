@@ -48,8 +48,8 @@ export interface SenderInit {
   parsePeerId: (text: unknown) => string
   /** Dialable multiaddr text, checked against the peer ID. @throws P2pError ERR_INVALID_ADDRESS */
   parseAddress: (text: unknown, peerId: string) => string
-  /** Dials handed over and not yet answered, kept by the reader of their outcomes. */
-  dials: Set<number>
+  /** Dials handed over and not yet answered, with their peers; the reader of their outcomes strikes them out. */
+  dials: Map<number, string>
 }
 
 /** A command as the runtime reads it. */
@@ -100,7 +100,7 @@ class SenderChannel implements Sender {
       )
     }
     const id = ++this.#lastId
-    dials.add(id)
+    dials.set(id, peer)
     this.#post({ type: 'Dial', id, peerId: peer, address: target })
     return id
   }

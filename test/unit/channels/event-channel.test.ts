@@ -120,7 +120,7 @@ describe('receiver channel, from end to end', () => {
   it('needs no event for a dial that has come true without one, whatever its id', () => {
     const bench = new Bench()
     for (const id of [1, 2 ** 31, 2 ** 32, 2 ** 32 + 7, 2 ** 40 + 2 ** 31, 2 ** 52 + 1]) {
-      bench.dials.add(id)
+      bench.dials.set(id, 'peer-a')
       bench.writer.dialSettled(id)
       expect(bench.source.take()).toBeUndefined()
       expect(bench.dials.size).toBe(0)
@@ -188,7 +188,8 @@ describe('receiver channel, from end to end', () => {
         { weight: 2, arbitrary: fc.record({ sent: fc.integer({ min: 1, max: 6 }), peer: fc.nat(2) }) },
         { weight: 2, arbitrary: fc.record({ settled: fc.integer({ min: 1, max: 4 }), peer: fc.nat(2) }) },
         { weight: 1, arbitrary: fc.constant('control' as const) },
-        { weight: 1, arbitrary: fc.constant('dial' as const) },
+        { weight: 1, arbitrary: fc.constantFrom('dial' as const, 'dial settled' as const) },
+        { weight: 1, arbitrary: fc.constant('connection' as const) },
         { weight: 4, arbitrary: fc.record({ read: fc.integer({ min: 1, max: 8 }) }) }
       )
       const ends = fc.constantFrom(undefined, 'stopped', 'failed', 'died')
@@ -197,6 +198,8 @@ describe('receiver channel, from end to end', () => {
           const bench = new Bench()
           const subjects = [0, 1, 2].map(i => bench.writer.introduce(`peer-${i}`))
           const owed = [0, 0, 0]
+          const dials: number[] = []
+          let connected = false
           let there = 0
           const check = (): void => {
             if (bench.source.length !== there)
@@ -204,10 +207,28 @@ describe('receiver channel, from end to end', () => {
           }
           for (const item of steps) {
             if (item === 'control') {
-              bench.writer.control({ type: 'Disconnected', peerId: 'peer-0', reason: '' })
+              bench.writer.control({ type: 'ConnectionLimit', ip: '10.0.0.7', cause: 'protocol-abuse' })
               there++
-            } else if (item === 'dial') bench.writer.dialSettled(3)
-            else if ('messages' in item) {
+            } else if (item === 'dial') dials.push(bench.sender.dial('peer-0', 'host:1'))
+            else if (item === 'dial settled') {
+              const id = dials.shift()
+              if (id !== undefined) bench.writer.dialSettled(id)
+            } else if (item === 'connection') {
+              const id = connected ? undefined : dials.shift()
+              bench.writer.control(
+                connected
+                  ? { type: 'Disconnected', peerId: 'peer-0', reason: '' }
+                  : {
+                      type: 'Connected',
+                      peerId: 'peer-0',
+                      address: '',
+                      direction: 'outbound',
+                      ...(id && { id })
+                    }
+              )
+              connected = !connected
+              there++
+            } else if ('messages' in item) {
               bench.writer.data(
                 subjects[item.peer]!,
                 runOf(Array.from({ length: item.messages }, () => pattern(9)))
@@ -241,7 +262,7 @@ describe('receiver channel, from end to end', () => {
               Word.state,
               end === 'stopped' ? RuntimeState.stopped : RuntimeState.failed
             )
-            there += owed[0]! + owed[1]! + owed[2]!
+            there += owed[0]! + owed[1]! + owed[2]! + Number(connected) + dials.length
           }
           check()
           while (bench.source.take() !== undefined) {
@@ -338,6 +359,49 @@ describe('receiver channel, from end to end', () => {
         { type: 'Error', code: 'ERR_RUNTIME_FAILED', message: 'dead' },
         { type: 'Status', peerId: 'peer-a', id, ok: false, reason: 'connection-lost' }
       ])
+    })
+
+    it('by death ends every connection and every dial that is open, once, behind the messages', () => {
+      const bench = new Bench()
+      const [come, gone, dialled, refused, underWay] = [
+        'come',
+        'gone',
+        'dialled',
+        'refused',
+        'under-way'
+      ].map(name => `peer-${name}`) as [string, string, string, string, string]
+      const ids = [dialled, refused, underWay].map(peerId => bench.sender.dial(peerId, 'host:1'))
+      const connection = (peerId: string): Extract<ControlEvent, { type: 'Connected' }> => ({
+        type: 'Connected',
+        peerId,
+        address: '/ip4/10.0.0.7/tcp/1',
+        direction: 'inbound'
+      })
+      bench.writer.control(connection(gone))
+      bench.writer.control(connection(come))
+      bench.writer.control({ type: 'Disconnected', peerId: gone, reason: 'left' })
+      bench.writer.control({ ...connection(dialled), id: ids[0]! })
+      bench.writer.control({ type: 'Error', code: 'ERR_DIAL_FAILED', message: 'no', id: ids[1]! })
+      expect(bench.drainEvents()).toHaveLength(5)
+      const id = bench.sender.sendMsg(come, pattern(1))
+
+      bench.source.fail(new P2pError('ERR_RUNTIME_FAILED', 'dead'))
+      Atomics.store(bench.control, Word.state, RuntimeState.failed)
+      expect(bench.source.length).toBe(5)
+      expect(bench.drainEvents()).toEqual([
+        { type: 'Error', code: 'ERR_RUNTIME_FAILED', message: 'dead' },
+        { type: 'Status', peerId: come, id, ok: false, reason: 'connection-lost' },
+        { type: 'Disconnected', peerId: come, reason: 'the runtime failed' },
+        { type: 'Disconnected', peerId: dialled, reason: 'the runtime failed' },
+        {
+          type: 'Error',
+          code: 'ERR_DIAL_FAILED',
+          message: 'dial ended: the runtime failed',
+          peerId: underWay,
+          id: ids[2]
+        }
+      ])
+      expect(bench.source.length).toBe(0)
     })
 
     it('by death is told once', () => {
