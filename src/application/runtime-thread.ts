@@ -16,6 +16,7 @@ import { Lifeline } from './lifeline.ts'
 
 /** How long a thread that owes an answer may be silent before it counts as dead, in milliseconds. */
 const SILENCE_MS = 30_000
+const SILENT = `it has not answered for ${SILENCE_MS} ms`
 /** How often a blocked application makes sure that the thread still looks at its doorbell, in milliseconds. */
 const PROBE_MS = 5_000
 /**
@@ -110,22 +111,25 @@ export class RuntimeThread {
 
   /** Blocks until the thread listens. @throws P2pError what kept it from that */
   waitUntilStarted(): string[] {
-    return this.#addresses(
-      this.#blockFor(() => this.#started) ?? {
-        error: { code: 'ERR_RUNTIME_FAILED', message: this.#silence() }
-      }
-    )
+    this.#blockFor(() => this.#started)
+    // It hangs, and must not go on to listen when nobody has a handle on it.
+    if (this.#started === undefined) {
+      this.#die(hasEnded(this.control) ? 'it ended before it listened' : SILENT)
+    }
+    return this.#addresses(this.#started!)
   }
 
   /** The same on the event loop. */
   async untilStarted(): Promise<string[]> {
     this.keepAlive(1)
+    const timer = setTimeout(() => this.#die(SILENT), SILENCE_MS)
     try {
       await new Promise<void>(resolve => {
         this.#onStarted = resolve
         if (this.#started !== undefined) resolve()
       })
     } finally {
+      clearTimeout(timer)
       this.keepAlive(-1)
     }
     return this.#addresses(this.#started!)
@@ -139,7 +143,7 @@ export class RuntimeThread {
       reject: error => (reply = { error })
     })
     this.#blockFor(() => reply)
-    if (reply === undefined) throw new P2pError('ERR_RUNTIME_FAILED', this.#silence())
+    if (reply === undefined) throw failed(SILENT)
     if ('error' in reply) throw reply.error
     return reply.value
   }
@@ -181,7 +185,7 @@ export class RuntimeThread {
     }
     if (Atomics.load(this.control, Word.commandsRung) === 1) {
       this.#silentMs += passed
-      if (this.#silentMs > SILENCE_MS) this.#die(this.#silence())
+      if (this.#silentMs > SILENCE_MS) this.#die(SILENT)
       return
     }
     this.#silentMs = 0
@@ -259,9 +263,9 @@ export class RuntimeThread {
   }
 
   #die(how: string): void {
+    const err = failed(how)
+    this.#started ??= { error: { code: err.code, message: err.message } }
     if (!hasEnded(this.control)) {
-      const err = new P2pError('ERR_RUNTIME_FAILED', `the runtime thread failed: ${how}`)
-      this.#started ??= { error: { code: err.code, message: err.message } }
       this.#init.died(err)
       Atomics.store(this.control, Word.state, RuntimeState.failed)
       void this.#worker.terminate()
@@ -277,10 +281,10 @@ export class RuntimeThread {
     }
     this.#pending.clear()
   }
+}
 
-  #silence(): string {
-    return `the runtime thread has not answered for ${SILENCE_MS} ms`
-  }
+function failed(how: string): P2pError {
+  return new P2pError('ERR_RUNTIME_FAILED', `the runtime thread failed: ${how}`)
 }
 
 /** Hands values to the other thread. @throws P2pError ERR_INVALID_OPTION when one of them is of a kind that cannot cross */
