@@ -162,7 +162,8 @@ function listenAddresses(addr: string | string[], self: string): string[] {
       `addr is ${shown(addr)}, wanted an address or an array of 1 to ${MAX_LISTEN_ADDRESSES}`
     )
   }
-  return list.map(address => addressOf(self, address, parseListenAddress(address)))
+  // not `map`, which passes over holes
+  return Array.from(list, address => addressOf(self, address, parseListenAddress(address)))
 }
 
 function dialAddress(text: unknown, peerId: string): string {

@@ -1,5 +1,5 @@
-import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads'
-import type { MessagePort } from 'node:worker_threads'
+import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
+import type { MessagePort, Worker } from 'node:worker_threads'
 import { createControlBlock, DOORBELL, hasEnded, RuntimeState, Word } from '../channels/index.ts'
 import type {
   ControlBlock,
@@ -12,6 +12,7 @@ import type {
   ToRuntime
 } from '../channels/index.ts'
 import { P2pError } from '../errors.ts'
+import { plainly, startWorker } from './crossing.ts'
 import { Lifeline } from './lifeline.ts'
 
 /** How long a thread that owes an answer may be silent before it counts as dead, in milliseconds. */
@@ -19,21 +20,10 @@ const SILENCE_MS = 30_000
 const SILENT = `it has not answered for ${SILENCE_MS} ms`
 /** How often a blocked application makes sure that the thread still looks at its doorbell, in milliseconds. */
 const PROBE_MS = 5_000
-/**
- * Room for new objects in the thread, as Node 20 has it by default. In the larger one of Node 24 the buffers that each
- * read and record brings lie about until they set off collections of the whole heap (docs/performance.md).
- */
-const YOUNG_GENERATION_MIB = 6
 /** Longest uninterrupted wait for an answer, in milliseconds. */
 const WAIT_SLICE_MS = 1_000
 /** A caller who looks again and again makes sure so often that the thread has not ended, in milliseconds. */
 const LOOK_MS = 500
-
-/** The thread's entry point, bundled with all it needs; a test runner that reads the sources takes the built one, too. */
-const WORKER = new URL(
-  import.meta.url.endsWith('.ts') ? '../../dist/worker/worker.js' : '../worker/worker.js',
-  import.meta.url
-)
 
 export interface RuntimeThreadInit {
   data: Omit<RuntimeData, 'control'>
@@ -74,17 +64,7 @@ export class RuntimeThread {
     const { port1, port2 } = new MessageChannel()
     this.#port = port1
     const data: RuntimeData = { ...init.data, control: this.control }
-    this.#worker = plainly(
-      () =>
-        new Worker(WORKER, {
-          name: 'bitvmx-p2p',
-          workerData: { port: port2, data, lifeline: this.#lifeline.farEnd },
-          transferList: [port2, this.#lifeline.farEnd],
-          // Flags meant for the application's own entry point (--input-type, --test, loaders) are not for this thread.
-          execArgv: [],
-          resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB }
-        })
-    )
+    this.#worker = startWorker({ port: port2, data, lifeline: this.#lifeline.farEnd })
     this.#worker.unref()
     this.#worker.on('error', err => this.#die(`it threw: ${err.message}`))
     this.closed = new Promise(resolve => {
@@ -285,16 +265,4 @@ export class RuntimeThread {
 
 function failed(how: string): P2pError {
   return new P2pError('ERR_RUNTIME_FAILED', `the runtime thread failed: ${how}`)
-}
-
-/** Hands values to the other thread. @throws P2pError ERR_INVALID_OPTION when one of them is of a kind that cannot cross */
-function plainly<T>(hand: () => T): T {
-  try {
-    return hand()
-  } catch (err) {
-    if ((err as Error).name !== 'DataCloneError') throw err
-    const message =
-      'the allow list holds a function, a symbol or a proxy, wanted plain objects, arrays and strings'
-    throw new P2pError('ERR_INVALID_OPTION', message, { cause: err })
-  }
 }

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { copyInto } from '../copy.ts'
 import { P2pError, shown } from '../errors.ts'
 import { prefixBytes, writePrefix } from '../framing/index.ts'
@@ -108,7 +109,8 @@ class SenderChannel implements Sender {
   sendMsg(peerId: string, data: Uint8Array): number {
     this.#assertOpen()
     const { books, queue, limits } = this.#init
-    if (!(data instanceof Uint8Array)) {
+    // not instanceof, which a proxy and whatever else inherits from Uint8Array.prototype passes
+    if (!types.isUint8Array(data)) {
       throw new P2pError('ERR_INVALID_OPTION', `data is ${shown(data)}, wanted a Uint8Array`)
     }
     const size = data.length

@@ -94,7 +94,11 @@ it('an application whose runtime thread dies while it reads with for await hears
   const { code, afterMs } = await application.exited
 
   expect(code).toBe(0)
-  expect(application.messages).toEqual([{ type: 'Error', code: 'ERR_RUNTIME_FAILED' }, 'end'])
+  expect(application.messages).toEqual([
+    { type: 'Error', code: 'ERR_RUNTIME_FAILED' },
+    { type: 'Disconnected', code: undefined },
+    'end'
+  ])
   expect(afterMs).toBeLessThan(PROMPT_MS)
 })
 
