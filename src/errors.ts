@@ -4,6 +4,7 @@
  * Codes are stable: programs switch on them. Messages are for people, name the value received and what is
  * wanted, and may change. Never a key or a payload stands in a message.
  */
+import { types } from 'node:util'
 
 /** Every way this package fails. A program may switch on it exhaustively. */
 export type P2pErrorCode =
@@ -29,10 +30,11 @@ export type P2pErrorCode =
   | 'ERR_SENDER_FULL'
   /** the runtime has ended or is ending */
   | 'ERR_CLOSED'
-  /** the runtime thread could not start, died, or does not answer */
+  /**
+   * the runtime thread could not start, died, or does not answer; or a task in it failed and it goes on, as the message
+   * says then: a defect worth reporting. `Receiver.closed` tells the two apart
+   */
   | 'ERR_RUNTIME_FAILED'
-  /** an unexpected condition inside the runtime, which goes on; a defect worth reporting */
-  | 'ERR_INTERNAL'
 
 /** An error of this package. `cause`, where there is one, is the error beneath. */
 export class P2pError extends Error {
@@ -75,9 +77,17 @@ export function shown(value: unknown): string {
     return value.length > 60 ? `'${value.slice(0, 60)}…' (${value.length} characters)` : `'${value}'`
   }
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return `${value}`
-  if (value instanceof Uint8Array) return `a Uint8Array of ${value.length} bytes`
+  if (typeof value !== 'object') return `a ${typeof value}`
+  try {
+    return shownObject(value)
+  } catch {
+    // It has its own idea of a prototype, a length or a constructor, as a proxy may.
+    return 'an object'
+  }
+}
+
+function shownObject(value: object): string {
+  if (types.isUint8Array(value)) return `a Uint8Array of ${value.length} bytes`
   if (Array.isArray(value)) return `an array of ${value.length}`
-  return typeof value === 'object'
-    ? `an object (${value.constructor?.name ?? 'no prototype'})`
-    : `a ${typeof value}`
+  return `an object (${(value.constructor?.name ?? 'no prototype').slice(0, 60)})`
 }

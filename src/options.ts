@@ -27,11 +27,18 @@ export interface Limits {
   handshakeTimeoutMs: number
   /** Unread messages in the receiver channel, 1 to 2^30. @default 65_536 */
   receiverMessages: number
-  /** Their bytes, `maxMessageBytes` to 2^30. @default 67_108_864 (64 MiB), or `maxMessageBytes` if that is more */
+  /**
+   * Their bytes, 1 to 2^30. A message that has more enters all the same when there is no other in the channel; and while
+   * it arrives, each connection may hold one of `maxMessageBytes`. @default 67_108_864 (64 MiB), or `maxMessageBytes` if
+   * that is more
+   */
   receiverBytes: number
   /** Messages to one peer whose Status has not been read, 1 to 2^30. @default 65_536 */
   senderMessages: number
-  /** Their bytes, `maxMessageBytes` to 2^30. @default 67_108_864 (64 MiB), or `maxMessageBytes` if that is more */
+  /**
+   * Their bytes, 1 to 2^30. A message that has more is taken all the same when it is the only one.
+   * @default 67_108_864 (64 MiB), or `maxMessageBytes` if that is more
+   */
   senderBytes: number
   /** Connections, in all, 1 to 65,536. @default 1_024 */
   maxConnections: number
@@ -97,9 +104,9 @@ function resolveLimits(limits: Partial<Limits> = {}): Limits {
     messageTimeoutMs: whole('messageTimeoutMs', 30_000, 1, MAX_TIMER_MS),
     handshakeTimeoutMs: whole('handshakeTimeoutMs', 5_000, 1, MAX_TIMER_MS),
     receiverMessages: whole('receiverMessages', 65_536, 1, MAX_CREDIT),
-    receiverBytes: whole('receiverBytes', channelBytes, maxMessageBytes, MAX_CREDIT),
+    receiverBytes: whole('receiverBytes', channelBytes, 1, MAX_CREDIT),
     senderMessages: whole('senderMessages', 65_536, 1, MAX_CREDIT),
-    senderBytes: whole('senderBytes', channelBytes, maxMessageBytes, MAX_CREDIT),
+    senderBytes: whole('senderBytes', channelBytes, 1, MAX_CREDIT),
     maxConnections: whole('maxConnections', 1_024, 1, 65_536)
   }
 }

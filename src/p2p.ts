@@ -111,7 +111,7 @@ function assemble(addr: string | string[], privk: PrivateKeyInput, given: P2pOpt
   const eventQueue = new QueueReader(fetch)
   const droppedQueue = new QueueReader(fetch)
   const books = new Books()
-  const dials = new Set<number>()
+  const dials = new Map<number, string>()
   const source = new P2pEventSource(control, eventQueue, books, dials)
   const awaiting = {
     assertAlive: () => thread.assertAlive(),
@@ -162,7 +162,8 @@ function listenAddresses(addr: string | string[], self: string): string[] {
       `addr is ${shown(addr)}, wanted an address or an array of 1 to ${MAX_LISTEN_ADDRESSES}`
     )
   }
-  return list.map(address => addressOf(self, address, parseListenAddress(address)))
+  // not `map`, which passes over holes
+  return Array.from(list, address => addressOf(self, address, parseListenAddress(address)))
 }
 
 function dialAddress(text: unknown, peerId: string): string {

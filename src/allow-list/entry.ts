@@ -11,8 +11,10 @@ export interface AllowListEntry {
    */
   peerId: string
   /**
-   * IP addresses (`10.0.0.7`) and CIDR ranges (`10.0.0.0/24`, `2001:db8::/32`), 1 to 1,024 of them. Absent:
-   * any address. A range of one family holds none of the other: `::/0` is every IPv6 address and no IPv4.
+   * IP addresses (`10.0.0.7`) and CIDR ranges (`10.0.0.0/24`, `2001:db8::/32`), 1 to 1,024 of them. Left
+   * out: any address. An empty array is refused: it may be what remains of a list whose last address was taken away, and
+   * that must not open the door to all. A range of one family holds none of the other: `::/0` is every IPv6 address and
+   * no IPv4.
    */
   ips?: string[]
 }
@@ -98,7 +100,7 @@ export function canonicalEntries(values: unknown): AllowListEntry[] {
 function canonicalIps(ips: unknown): string[] {
   if (!Array.isArray(ips) || ips.length === 0 || ips.length > MAX_IPS) {
     throw invalid(
-      `Invalid ips ${shown(ips)} of an allow list entry: wanted an array of 1 to ${MAX_IPS}, or no ips for any address`
+      `Invalid ips ${shown(ips)} of an allow list entry: wanted an array of 1 to ${MAX_IPS}; leave ips out to allow any address`
     )
   }
   return [...new Set(Array.from(ips, canonicalIp))]

@@ -74,8 +74,10 @@ class Parser {
     if (!name.first || name.column !== column) {
       throw fault(name.line, 'a name begins its line, indented as the names before it')
     }
-    const colon = this.#take(':')
-    if (colon.line !== name.line) throw fault(name.line, "wanted 'name: address'")
+    if (!this.#at(':') || this.#token.line !== name.line) {
+      throw fault(name.line, "wanted 'name: address', with a space behind the colon")
+    }
+    this.#take(':')
     const peerId = atLine(name.line, () => canonicalName(name.text))
     const ips = this.#value(name)
     return ips === undefined ? { peerId } : { peerId, ips: [...new Set(ips)] }

@@ -27,7 +27,10 @@ export interface AllowList {
 /** The network thread. */
 export interface Runtime {
   readonly state: 'running' | 'stopping' | 'stopped'
-  /** Settles when the thread has ended. */
+  /**
+   * Settles when the thread has ended. Asking for it keeps the process alive until then, so that a program may await
+   * nothing else. Printing, copying or serialising this object does not ask.
+   */
   readonly closed: Promise<void>
   /** What it holds now; blocks for the answer. @throws P2pError ERR_CLOSED, ERR_RUNTIME_FAILED */
   inspect: () => RuntimeSnapshot
@@ -48,14 +51,33 @@ export function createAllowList(thread: RuntimeThread): AllowList {
 
 /** The runtime of one P2p. */
 export function createRuntime(thread: RuntimeThread): Runtime {
-  return {
-    get state() {
-      const state = Atomics.load(thread.control, Word.state)
-      if (state >= RuntimeState.stopped) return 'stopped'
-      return state === RuntimeState.stopping ? 'stopping' : 'running'
-    },
-    closed: thread.closed,
-    inspect: () => thread.request({ method: 'inspect' }) as RuntimeSnapshot,
-    inspectAsync: async () => (await thread.requestAsync({ method: 'inspect' })) as RuntimeSnapshot
+  return new ThreadRuntime(thread)
+}
+
+/** A class, because getters of a prototype are passed over by whatever looks at an object's own fields. */
+class ThreadRuntime implements Runtime {
+  readonly #thread: RuntimeThread
+
+  constructor(thread: RuntimeThread) {
+    this.#thread = thread
+  }
+
+  get state(): Runtime['state'] {
+    const state = Atomics.load(this.#thread.control, Word.state)
+    if (state >= RuntimeState.stopped) return 'stopped'
+    return state === RuntimeState.stopping ? 'stopping' : 'running'
+  }
+
+  get closed(): Promise<void> {
+    this.#thread.awaitEnd()
+    return this.#thread.closed
+  }
+
+  inspect(): RuntimeSnapshot {
+    return this.#thread.request({ method: 'inspect' }) as RuntimeSnapshot
+  }
+
+  async inspectAsync(): Promise<RuntimeSnapshot> {
+    return (await this.#thread.requestAsync({ method: 'inspect' })) as RuntimeSnapshot
   }
 }

@@ -1,5 +1,5 @@
-import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads'
-import type { MessagePort } from 'node:worker_threads'
+import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
+import type { MessagePort, Worker } from 'node:worker_threads'
 import { Bell, createControlBlock, DOORBELL, hasEnded, RuntimeState, Word } from '../channels/index.ts'
 import type {
   ControlBlock,
@@ -12,27 +12,18 @@ import type {
   ToRuntime
 } from '../channels/index.ts'
 import { P2pError } from '../errors.ts'
+import { plainly, startWorker } from './crossing.ts'
 import { Lifeline } from './lifeline.ts'
 
 /** How long a thread that owes an answer may be silent before it counts as dead, in milliseconds. */
 const SILENCE_MS = 30_000
+const SILENT = `it has not answered for ${SILENCE_MS} ms`
 /** How often a blocked application makes sure that the thread still looks at its doorbell, in milliseconds. */
 const PROBE_MS = 5_000
-/**
- * Room for new objects in the thread, as Node 20 has it by default. In the larger one of Node 24 the buffers that each
- * read and record brings lie about until they set off collections of the whole heap (docs/performance.md).
- */
-const YOUNG_GENERATION_MIB = 6
 /** Longest uninterrupted wait for an answer, in milliseconds. */
 const WAIT_SLICE_MS = 1_000
 /** A caller who looks again and again makes sure so often that the thread has not ended, in milliseconds. */
 const LOOK_MS = 500
-
-/** The thread's entry point, bundled with all it needs; a test runner that reads the sources takes the built one, too. */
-const WORKER = new URL(
-  import.meta.url.endsWith('.ts') ? '../../dist/worker/worker.js' : '../worker/worker.js',
-  import.meta.url
-)
 
 export interface RuntimeThreadInit {
   data: Omit<RuntimeData, 'control'>
@@ -73,17 +64,7 @@ export class RuntimeThread {
     const { port1, port2 } = new MessageChannel()
     this.#port = port1
     const data: RuntimeData = { ...init.data, control: this.control }
-    this.#worker = plainly(
-      () =>
-        new Worker(WORKER, {
-          name: 'bitvmx-p2p',
-          workerData: { port: port2, data, lifeline: this.#lifeline.farEnd },
-          transferList: [port2, this.#lifeline.farEnd],
-          // Flags meant for the application's own entry point (--input-type, --test, loaders) are not for this thread.
-          execArgv: [],
-          resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB }
-        })
-    )
+    this.#worker = startWorker({ port: port2, data, lifeline: this.#lifeline.farEnd })
     this.#worker.unref()
     this.#worker.on('error', err => this.#die(`it threw: ${err.message}`))
     this.closed = new Promise(resolve => {
@@ -110,22 +91,25 @@ export class RuntimeThread {
 
   /** Blocks until the thread listens. @throws P2pError what kept it from that */
   waitUntilStarted(): string[] {
-    return this.#addresses(
-      this.#blockFor(() => this.#started) ?? {
-        error: { code: 'ERR_RUNTIME_FAILED', message: this.#silence() }
-      }
-    )
+    this.#blockFor(() => this.#started)
+    // It hangs, and must not go on to listen when nobody has a handle on it.
+    if (this.#started === undefined) {
+      this.#die(hasEnded(this.control) ? 'it ended before it listened' : SILENT)
+    }
+    return this.#addresses(this.#started!)
   }
 
   /** The same on the event loop. */
   async untilStarted(): Promise<string[]> {
     this.keepAlive(1)
+    const timer = setTimeout(() => this.#die(SILENT), SILENCE_MS)
     try {
       await new Promise<void>(resolve => {
         this.#onStarted = resolve
         if (this.#started !== undefined) resolve()
       })
     } finally {
+      clearTimeout(timer)
       this.keepAlive(-1)
     }
     return this.#addresses(this.#started!)
@@ -139,7 +123,7 @@ export class RuntimeThread {
       reject: error => (reply = { error })
     })
     this.#blockFor(() => reply)
-    if (reply === undefined) throw new P2pError('ERR_RUNTIME_FAILED', this.#silence())
+    if (reply === undefined) throw failed(SILENT)
     if ('error' in reply) throw reply.error
     return reply.value
   }
@@ -161,7 +145,7 @@ export class RuntimeThread {
     else this.#port.unref()
   }
 
-  /** From now on the process waits for the thread to end: called when it has been told to. */
+  /** From now on the process waits for the thread to end: it has been told to, or somebody wants to know of it. */
   awaitEnd(): void {
     this.#worker.ref()
   }
@@ -181,7 +165,7 @@ export class RuntimeThread {
     }
     if (Atomics.load(this.control, Word.commandsBell) === Bell.rung) {
       this.#silentMs += passed
-      if (this.#silentMs > SILENCE_MS) this.#die(this.#silence())
+      if (this.#silentMs > SILENCE_MS) this.#die(SILENT)
       return
     }
     this.#silentMs = 0
@@ -259,9 +243,9 @@ export class RuntimeThread {
   }
 
   #die(how: string): void {
+    const err = failed(how)
+    this.#started ??= { error: { code: err.code, message: err.message } }
     if (!hasEnded(this.control)) {
-      const err = new P2pError('ERR_RUNTIME_FAILED', `the runtime thread failed: ${how}`)
-      this.#started ??= { error: { code: err.code, message: err.message } }
       this.#init.died(err)
       Atomics.store(this.control, Word.state, RuntimeState.failed)
       void this.#worker.terminate()
@@ -277,20 +261,8 @@ export class RuntimeThread {
     }
     this.#pending.clear()
   }
-
-  #silence(): string {
-    return `the runtime thread has not answered for ${SILENCE_MS} ms`
-  }
 }
 
-/** Hands values to the other thread. @throws P2pError ERR_INVALID_OPTION when one of them is of a kind that cannot cross */
-function plainly<T>(hand: () => T): T {
-  try {
-    return hand()
-  } catch (err) {
-    if ((err as Error).name !== 'DataCloneError') throw err
-    const message =
-      'the allow list holds a function, a symbol or a proxy, wanted plain objects, arrays and strings'
-    throw new P2pError('ERR_INVALID_OPTION', message, { cause: err })
-  }
+function failed(how: string): P2pError {
+  return new P2pError('ERR_RUNTIME_FAILED', `the runtime thread failed: ${how}`)
 }

@@ -28,7 +28,11 @@ export const Word = {
   priorityArmed: 10,
   priorityWritten: 11,
   /** Bumped at every reply to a control request. */
-  replySignal: 12
+  replySignal: 12,
+  /** Connected less Disconnected events published on the receiver channel: peers that are owed a Disconnected. */
+  peersConnected: 13,
+  /** Outcomes of dials published there. */
+  dialsAnswered: 14
 } as const
 
 /** How the runtime gets to know of commands. Who publishes one sets `rung`, and rings if the bell was `silent`. */

@@ -9,21 +9,18 @@ import type { QueueReader } from './shared-queue.ts'
 import type { EventSource } from './receiver.ts'
 import type { ControlEvent, P2pEvent, StatusFailure } from './types.ts'
 
-/**
- * Small messages are copied out of shared memory together, at most so many bytes at a time, and share one buffer: an
- * application that keeps one of them keeps at most this much alive.
- */
-const SLAB_BYTES = 8_192
-
 /** Reads the receiver channel: turns records back into events, one at a time. */
 export class P2pEventSource implements EventSource<P2pEvent> {
   readonly #control: ControlBlock
   readonly #queue: QueueReader
   readonly #books: Books
-  readonly #dials: Set<number>
+  readonly #dials: Map<number, string>
   readonly #peers: string[] = []
   #eventsRead = 0
   #statusesRead = 0
+  #dialsRead = 0
+  /** Peers whose Connected was read and no Disconnected yet. */
+  readonly #connected = new Set<string>()
 
   /** The data record being read: `#frames` messages are left in `#bytes`, from `#at` to `#end`. */
   #frames = 0
@@ -31,20 +28,18 @@ export class P2pEventSource implements EventSource<P2pEvent> {
   #bytes: Uint8Array = new Uint8Array(0)
   #at = 0
   #end = 0
-  /** Private copy of the next few frames of it; empty when none is held. */
-  #slab: Uint8Array = new Uint8Array(0)
-  #slabAt = 0
 
   /** The status record being read: `#settling` messages of `#book` end with `#outcome`. */
   #settling = 0
   #book: Book | undefined
   #outcome: StatusFailure | undefined
 
-  /** After the end: the books that still have to be settled here. */
+  /** The runtime has ended and all it published is read; the rest is told from here. */
+  #leftAlone = false
   #leftovers: Iterator<Book> | undefined
   #failure: P2pEvent | undefined
 
-  constructor(control: ControlBlock, queue: QueueReader, books: Books, dials: Set<number>) {
+  constructor(control: ControlBlock, queue: QueueReader, books: Books, dials: Map<number, string>) {
     this.#control = control
     this.#queue = queue
     this.#books = books
@@ -57,13 +52,14 @@ export class P2pEventSource implements EventSource<P2pEvent> {
   }
 
   get length(): number {
-    const others = (Atomics.load(this.#control, Word.receiverWritten) - this.#eventsRead) | 0
-    if (!hasEnded(this.#control)) {
-      return others + ((Atomics.load(this.#control, Word.statusWritten) - this.#statusesRead) | 0)
-    }
+    const since = (word: number, read: number): number => (Atomics.load(this.#control, word) - read) | 0
+    const others = this.#leftAlone ? 0 : since(Word.receiverWritten, this.#eventsRead)
+    if (!hasEnded(this.#control)) return others + since(Word.statusWritten, this.#statusesRead)
     let owed = this.#failure === undefined ? 0 : 1
     for (const book of this.#books.unsettled()) owed += book.count
-    return others + owed
+    if (this.#leftAlone) return owed + this.#connected.size + this.#dials.size
+    const unanswered = this.#dials.size - since(Word.dialsAnswered, this.#dialsRead)
+    return others + owed + Atomics.load(this.#control, Word.peersConnected) + unanswered
   }
 
   take(): P2pEvent | undefined {
@@ -101,11 +97,13 @@ export class P2pEventSource implements EventSource<P2pEvent> {
         this.#outcome = OUTCOMES[queue.b]
         return undefined
       case EventRecord.dialSettled:
-        this.#dials.delete((queue.a >>> 0) + queue.b * 2 ** 32)
+        this.#strikeOut((queue.a >>> 0) + queue.b * 2 ** 32)
         return undefined
       default: {
         const event = JSON.parse(decodeText(queue.bytes, queue.begin, queue.end)) as ControlEvent
-        if ('id' in event && event.id !== undefined) this.#dials.delete(event.id)
+        if ('id' in event && event.id !== undefined) this.#strikeOut(event.id)
+        if (event.type === 'Connected') this.#connected.add(event.peerId)
+        if (event.type === 'Disconnected') this.#connected.delete(event.peerId)
         this.#eventsRead++
         Atomics.add(this.#control, Word.controlRead, 1)
         return event
@@ -113,43 +111,22 @@ export class P2pEventSource implements EventSource<P2pEvent> {
     }
   }
 
+  #strikeOut(dial: number): void {
+    this.#dialsRead++
+    this.#dials.delete(dial)
+  }
+
+  /** Each message in memory of its own: the application may clear it, transfer it, or keep it for long. */
   #takeMessage(): P2pEvent {
-    const data = this.#copyMessage()
+    const length = readPrefix(this.#bytes, this.#at, this.#end)
+    const begin = this.#at + prefixBytes(length)
+    this.#at = begin + length
+    const data = copyOf(this.#bytes.subarray(begin, this.#at))
     this.#frames--
     this.#eventsRead++
     Atomics.add(this.#control, Word.bytesRead, data.length)
     Atomics.add(this.#control, Word.messagesRead, 1)
     return { type: 'Data', peerId: this.#from, data }
-  }
-
-  #copyMessage(): Uint8Array {
-    if (this.#slabAt === this.#slab.length) {
-      const length = readPrefix(this.#bytes, this.#at, this.#end)
-      const begin = this.#at + prefixBytes(length)
-      if (this.#frames === 1 || length >= SLAB_BYTES / 4) {
-        this.#at = begin + length
-        return copyOf(this.#bytes.subarray(begin, this.#at))
-      }
-      this.#fillSlab()
-    }
-    const length = readPrefix(this.#slab, this.#slabAt, this.#slab.length)
-    const begin = this.#slabAt + prefixBytes(length)
-    this.#slabAt = begin + length
-    return this.#slab.subarray(begin, this.#slabAt)
-  }
-
-  /** Copies as many whole small frames as fit, at least one. */
-  #fillSlab(): void {
-    let end = this.#at
-    for (let left = this.#frames; left > 0; left--) {
-      const length = readPrefix(this.#bytes, end, this.#end)
-      const next = end + prefixBytes(length) + length
-      if (length >= SLAB_BYTES / 4 || next - this.#at > SLAB_BYTES) break
-      end = next
-    }
-    this.#slab = copyOf(this.#bytes.subarray(this.#at, end))
-    this.#slabAt = 0
-    this.#at = end
   }
 
   #settle(): P2pEvent {
@@ -160,22 +137,40 @@ export class P2pEventSource implements EventSource<P2pEvent> {
       : { type: 'Status', peerId: book.peerId, id, ok: false, reason: this.#outcome }
   }
 
-  /** The runtime has ended and all it published is read: its failure, then the messages that are still unsettled. */
+  /**
+   * The runtime has ended and all it published is read: its failure, then the end of everything it has left open, of
+   * messages, peers and dials. One that was stopped in good order leaves messages only.
+   */
   #takeLeftover(): P2pEvent | undefined {
+    this.#leftAlone = true
     const failure = this.#failure
     if (failure !== undefined) {
       this.#failure = undefined
       return failure
     }
+    const failed = Atomics.load(this.#control, Word.state) === RuntimeState.failed
+    // A dead runtime may have written the messages: that is not known. A stopped one told all it knew.
+    this.#outcome = failed ? 'connection-lost' : 'stopped'
     this.#leftovers ??= this.#books.unsettled()
     while (this.#book === undefined || this.#book.count === 0) {
       const next = this.#leftovers.next()
-      if (next.done === true) return undefined
+      if (next.done === true)
+        return this.#partFromAll(failed ? 'the runtime failed' : 'this node was stopped')
       this.#book = next.value
     }
-    // A dead runtime may have written the message: that is not known. A stopped one told all it knew.
-    const failed = Atomics.load(this.#control, Word.state) === RuntimeState.failed
-    this.#outcome = failed ? 'connection-lost' : 'stopped'
     return this.#settle()
+  }
+
+  #partFromAll(reason: string): P2pEvent | undefined {
+    const [peerId] = this.#connected
+    if (peerId !== undefined) {
+      this.#connected.delete(peerId)
+      return { type: 'Disconnected', peerId, reason }
+    }
+    const [dial] = this.#dials
+    if (dial === undefined) return undefined
+    const [id, remote] = dial
+    this.#dials.delete(id)
+    return { type: 'Error', code: 'ERR_DIAL_FAILED', message: `dial ended: ${reason}`, peerId: remote, id }
   }
 }

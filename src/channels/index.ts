@@ -17,7 +17,7 @@ export { ReceiverChannel } from './receiver.ts'
 export type { Receiver } from './receiver.ts'
 export { P2pEventSource } from './event-source.ts'
 export { createDroppedMemory, DroppedSource, DroppedWriter } from './dropped.ts'
-export { CommandReader, EventWriter } from './runtime-end.ts'
+export { CommandReader, EventWriter, MAX_UNREAD_CONTROL } from './runtime-end.ts'
 export type { CommandHandler, ReceiverLimits } from './runtime-end.ts'
 export { DOORBELL } from './thread.ts'
 export type {

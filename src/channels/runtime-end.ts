@@ -89,6 +89,12 @@ export interface ReceiverLimits {
   bytes: number
 }
 
+/**
+ * Control events are never dropped. Once so many are unread, nobody new is let in and nothing new is reported about
+ * strangers or defects, until the application reads: the backlog is bounded by what the application itself has asked for.
+ */
+export const MAX_UNREAD_CONTROL = 65_536
+
 /** Writes the receiver channel. Publications of one turn of the event loop wake the application once. */
 export class EventWriter {
   readonly #control: ControlBlock
@@ -136,12 +142,14 @@ export class EventWriter {
     this.#freeSubjects.push(subject)
   }
 
-  /** Whether a run of messages fits into the channel as a whole. */
+  /**
+   * Whether a run of messages fits into the channel as a whole. A single one always fits into the empty channel: else
+   * one above `limits.receiverBytes` could never be taken.
+   */
   hasRoom(messages: number, bytes: number): boolean {
-    return (
-      this.unreadMessages + messages <= this.#limits.messages &&
-      this.unreadBytes + bytes <= this.#limits.bytes
-    )
+    const unread = this.unreadMessages
+    if (unread === 0 && messages === 1) return true
+    return unread + messages <= this.#limits.messages && this.unreadBytes + bytes <= this.#limits.bytes
   }
 
   /** Publishes messages. Only after `hasRoom`. */
@@ -160,6 +168,7 @@ export class EventWriter {
 
   /** A dial has come true without an event of its own. */
   dialSettled(id: number): void {
+    Atomics.add(this.#control, Word.dialsAnswered, 1)
     this.#publish(EventRecord.dialSettled, 0, [], id | 0, Math.floor(id / 2 ** 32))
   }
 
@@ -167,6 +176,9 @@ export class EventWriter {
   control(event: ControlEvent): void {
     this.#controlWritten = (this.#controlWritten + 1) | 0
     Atomics.add(this.#control, Word.receiverWritten, 1)
+    if (event.type === 'Connected') Atomics.add(this.#control, Word.peersConnected, 1)
+    if (event.type === 'Disconnected') Atomics.sub(this.#control, Word.peersConnected, 1)
+    if ('id' in event && event.id !== undefined) Atomics.add(this.#control, Word.dialsAnswered, 1)
     this.#publish(EventRecord.control, 0, [encodeText(JSON.stringify(event))], 0, 0)
   }
 

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { copyInto } from '../copy.ts'
 import { P2pError, shown } from '../errors.ts'
 import { prefixBytes, writePrefix } from '../framing/index.ts'
@@ -48,8 +49,8 @@ export interface SenderInit {
   parsePeerId: (text: unknown) => string
   /** Dialable multiaddr text, checked against the peer ID. @throws P2pError ERR_INVALID_ADDRESS */
   parseAddress: (text: unknown, peerId: string) => string
-  /** Dials handed over and not yet answered, kept by the reader of their outcomes. */
-  dials: Set<number>
+  /** Dials handed over and not yet answered, with their peers; the reader of their outcomes strikes them out. */
+  dials: Map<number, string>
 }
 
 /** A command as the runtime reads it. */
@@ -100,7 +101,7 @@ class SenderChannel implements Sender {
       )
     }
     const id = ++this.#lastId
-    dials.add(id)
+    dials.set(id, peer)
     this.#post({ type: 'Dial', id, peerId: peer, address: target })
     return id
   }
@@ -108,7 +109,8 @@ class SenderChannel implements Sender {
   sendMsg(peerId: string, data: Uint8Array): number {
     this.#assertOpen()
     const { books, queue, limits } = this.#init
-    if (!(data instanceof Uint8Array)) {
+    // not instanceof, which a proxy and whatever else inherits from Uint8Array.prototype passes
+    if (!types.isUint8Array(data)) {
       throw new P2pError('ERR_INVALID_OPTION', `data is ${shown(data)}, wanted a Uint8Array`)
     }
     const size = data.length
@@ -119,7 +121,10 @@ class SenderChannel implements Sender {
       )
     }
     const book = books.find(peerId) ?? this.#openBook(peerId)
-    if (book.count >= limits.messages || book.bytes + size > limits.bytes) throw senderFull(book, limits)
+    // A message above `limits.senderBytes` goes alone, else it could never go.
+    if (book.count >= limits.messages || (book.count > 0 && book.bytes + size > limits.bytes)) {
+      throw senderFull(book, limits)
+    }
 
     queue.reserve(prefixBytes(size) + size)
     const begin = writePrefix(queue.bytes, queue.at, size)

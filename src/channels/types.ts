@@ -52,7 +52,7 @@ export type MisbehaviourCause =
 
 /** What the network tells the application through the receiver channel. */
 export type P2pEvent =
-  /** A message. `data` belongs to the application; small messages may share one underlying ArrayBuffer. */
+  /** A message. `data` belongs to the application, in an ArrayBuffer of its own: it may be overwritten or transferred. */
   | { type: 'Data'; peerId: string; data: Uint8Array }
   /** The outcome of one SendMsg. `ok`: the remote's receiver channel took the message. */
   | { type: 'Status'; peerId: string; id: number; ok: boolean; reason?: StatusFailure }

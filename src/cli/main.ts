@@ -18,6 +18,9 @@ async function run([command = '', ...args]: string[]): Promise<void> {
     case 'internal:participant':
       if (process.send !== undefined) return (await import('./participant.ts')).participate()
       break
+    case '--':
+      // Of options there were none: what follows is the command.
+      return run(args)
     case '':
       throw new UsageError(`a command is missing, wanted ${COMMANDS}`)
   }

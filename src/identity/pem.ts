@@ -8,6 +8,13 @@ const BEGIN = /-----BEGIN ([A-Z0-9 ]{1,40})-----/g
 /** PKCS#8, SEC 1 and PKCS#1. Other blocks of the text, such as EC PARAMETERS, are passed over. */
 const LABELS: readonly string[] = ['PRIVATE KEY', 'EC PRIVATE KEY', 'RSA PRIVATE KEY']
 
+/** What precedes the seed of an Ed25519 key, behind the SEQUENCE. Source: RFC 5958, section 2; RFC 8410, section 7. */
+const ED25519_PKCS8_V2 = Buffer.from('020101300506032b657004220420', 'hex')
+/** Attributes may stand between the two keys. Source: RFC 5958, section 2. */
+const ATTRIBUTES = 0xa0
+/** What precedes the public key: the implicit tag that RFC 5958 wants, or the explicit one that ring writes. */
+const PUBLIC_KEY_TAGS = [Buffer.from('812100', 'hex'), Buffer.from('a123032100', 'hex')]
+
 /**
  * Takes the one private key out of a PEM text.
  *
@@ -25,6 +32,8 @@ export function readPem(text: string, form: string): RawKey {
   }
   if (!LABELS.includes(label)) throw invalidKey(form, `it holds a ${label}; wanted PKCS#8, a PRIVATE KEY`)
 
+  const raw = label === 'PRIVATE KEY' ? ed25519Pair(text) : undefined
+  if (raw !== undefined) return { type: 'Ed25519', raw, form: `Ed25519 in a ${form}` }
   let key: KeyObject
   try {
     key = createPrivateKey(text)
@@ -32,6 +41,24 @@ export function readPem(text: string, form: string): RawKey {
     throw invalidKey(form, `the ${label} in it is truncated, damaged or of an unknown kind`)
   }
   return fromKeyObject(key, form)
+}
+
+/**
+ * Seed and public key of an Ed25519 key in the second version of PKCS#8, which has both: what Rust's libraries write,
+ * and Node 20 does not read. Whether they belong together is looked at with every key.
+ */
+function ed25519Pair(text: string): Uint8Array | undefined {
+  const body = /-----BEGIN PRIVATE KEY-----([\w+/=\s]+)-----END PRIVATE KEY-----/.exec(text)?.[1] ?? ''
+  const der = Buffer.from(body, 'base64')
+  const [sequence, length] = der
+  if (sequence !== 0x30 || length !== der.length - 2) return undefined
+  const seedAt = 2 + ED25519_PKCS8_V2.length
+  if (!der.subarray(2, seedAt).equals(ED25519_PKCS8_V2)) return undefined
+  const seedEnd = seedAt + 32
+  const tailAt = der[seedEnd] === ATTRIBUTES ? seedEnd + 2 + (der[seedEnd + 1] ?? 0) : seedEnd
+  const tag = PUBLIC_KEY_TAGS.find(bytes => der.length === tailAt + bytes.length + 32)
+  if (tag === undefined || !der.subarray(tailAt, -32).equals(tag)) return undefined
+  return Uint8Array.from(Buffer.concat([der.subarray(seedAt, seedEnd), der.subarray(-32)]))
 }
 
 function fromKeyObject(key: KeyObject, form: string): RawKey {

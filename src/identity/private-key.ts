@@ -59,11 +59,18 @@ export function peerIdFromPrivateKey(key: PrivateKeyInput): string {
  * @throws {P2pError} ERR_INVALID_KEY as `privateKeyBytes`
  */
 export function decodePrivateKey(key: PrivateKeyInput): NodePrivateKey {
-  const { type, raw, form } = readRawKey(key)
+  const { type, raw: given, form } = readRawKey(key)
+  const raw = type === 'Ed25519' ? withoutRepetition(given) : given
   const problem = PROBLEM_OF[type](raw)
   if (problem !== undefined) throw invalidKey(form, problem)
   // libp2p tells the types apart by their lengths, which have just been checked: never an ECDSA key
   return privateKeyFromRaw(raw) as NodePrivateKey
+}
+
+/** Old keys of go-libp2p and js-libp2p have the public key twice, and both still read them. */
+function withoutRepetition(raw: Uint8Array): Uint8Array {
+  const [once, again] = [raw.subarray(ED25519_SEED_BYTES, ED25519_RAW_BYTES), raw.subarray(ED25519_RAW_BYTES)]
+  return Buffer.compare(once, again) === 0 ? raw.subarray(0, ED25519_RAW_BYTES) : raw
 }
 
 /** What is wrong with the numbers of a key, if anything. libp2p's decoder looks at little more than lengths. */

@@ -12,7 +12,7 @@ export type KeyType = 'Ed25519' | 'secp256k1' | 'RSA'
 
 /**
  * A private key as the application holds it: libp2p protobuf bytes; the same bytes as hex, in upper or lower
- * case, with or without `0x`; or the PEM text of an unencrypted key, PKCS#8 (`PRIVATE KEY`), SEC 1
+ * case, with or without `0x`; or the PEM text of an unencrypted key, PKCS#8 (`PRIVATE KEY`, either version), SEC 1
  * (`EC PRIVATE KEY`) or PKCS#1 (`RSA PRIVATE KEY`). White space around a text is ignored.
  */
 export type PrivateKeyInput = Uint8Array | string

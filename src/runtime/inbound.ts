@@ -12,7 +12,7 @@ export interface InboundStreamInit {
   link: Link
   stream: Stream
   clock: Clock
-  /** `receiverBytes` bounds what is held for incomplete messages, too, on one connection. */
+  /** `receiverBytes`, or one message if that is more, bounds what is held for incomplete ones, too, on one connection. */
   limits: InboxLimits & { receiverBytes: number }
   events: EventWriter
   dropped: DroppedWriter
@@ -23,6 +23,7 @@ export interface InboundStreamInit {
 /** Takes a stream that a peer has opened for his messages: what arrives on it goes to the receiver channel. */
 export function acceptStream(init: InboundStreamInit): void {
   const { peer, link, stream, clock, limits, events, dropped, use, malformed } = init
+  const room = Math.max(limits.receiverBytes, limits.maxMessageBytes)
   let carried = false
   const carry = (): void => {
     if (!carried) use.served()
@@ -44,7 +45,7 @@ export function acceptStream(init: InboundStreamInit): void {
     // A connection that is being ended delivers nothing more, even if bytes of it are still on their way up.
     listening: () => link.open,
     hold: bytes => {
-      if (link.heldBytes + bytes > limits.receiverBytes) return false
+      if (link.heldBytes + bytes > room) return false
       link.heldBytes += bytes
       return true
     },

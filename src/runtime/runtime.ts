@@ -1,6 +1,7 @@
 import type { MultiaddrConnection, PrivateKey, Stream } from '@libp2p/interface'
 import { rateSubject } from '../addresses/index.ts'
 import { AllowList } from '../allow-list/index.ts'
+import { MAX_UNREAD_CONTROL } from '../channels/index.ts'
 import type { CommandHandler, ControlRequest, MisbehaviourCause, PlainCommand } from '../channels/index.ts'
 import type { CommandReader, DroppedWriter, EventWriter, RuntimeSnapshot } from '../channels/index.ts'
 import type { Clock } from '../clock.ts'
@@ -19,11 +20,6 @@ import type { Subject } from './misbehaviour.ts'
 import { Peers, WINDOW_BYTES } from './peers.ts'
 import { snapshot } from './snapshot.ts'
 
-/**
- * Control events are never dropped. Once so many are unread, nobody new is let in and nothing new is reported about
- * strangers, until the application reads: the backlog is bounded by what the application itself has asked for.
- */
-const MAX_UNREAD_CONTROL = 65_536
 /** Connections of barred peers from one address that cost it nothing: at once, and per second. */
 const KNOCKS = { capacity: 32, refillPerSecond: 1 }
 /** Connections turned away for lack of room are reported at most this often, in milliseconds. */

@@ -10,6 +10,7 @@ import {
   DroppedWriter,
   EventWriter,
   hasEnded,
+  MAX_UNREAD_CONTROL,
   QueueReader,
   QueueWriter,
   RuntimeState,
@@ -99,9 +100,14 @@ function fail(err: unknown): void {
 
 process.on('uncaughtException', fail)
 // A rejection that nobody awaits harms nobody but its own task, and remote parties can bring some about in libp2p:
-// it must not end the runtime. It is told, because it is a defect.
+// it must not end the runtime. It is told, because it is a defect, as long as somebody reads what is told.
 process.on('unhandledRejection', reason => {
-  events.control({ type: 'Error', code: 'ERR_INTERNAL', message: `a task failed: ${messageOf(reason)}` })
+  if (events.unreadControl >= MAX_UNREAD_CONTROL) return
+  events.control({
+    type: 'Error',
+    code: 'ERR_RUNTIME_FAILED',
+    message: `a task of the runtime failed, and the runtime goes on: ${messageOf(reason)}`
+  })
 })
 
 try {
@@ -129,7 +135,7 @@ try {
       try {
         post({ reply: request, value: started.request(body) })
       } catch (err) {
-        post({ reply: request, error: toPlain(err, 'ERR_INTERNAL') })
+        post({ reply: request, error: toPlain(err, 'ERR_RUNTIME_FAILED') })
       }
       signalReply()
     }

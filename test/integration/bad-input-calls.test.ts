@@ -5,6 +5,7 @@ import { generatePrivateKey, P2p, P2pError, peerIdFromPrivateKey } from 'bitvmx-
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
   any,
+  DECEPTIVE,
   expectFailure,
   NO_OBJECTS,
   NO_PEER_IDS,
@@ -43,6 +44,16 @@ test('the sender channel refuses what is no command, no peer, no address and no 
     ])
     const message = (): unknown => sender.sendMsg(other, any(value))
     cases.push([`sendMsg of ${name}`, 'ERR_INVALID_OPTION', message, 'data is ', 'wanted a Uint8Array'])
+  }
+  for (const [name, value] of DECEPTIVE) {
+    const message = (): unknown => sender.sendMsg(other, any(value))
+    cases.push([
+      `sendMsg of ${name}`,
+      'ERR_INVALID_OPTION',
+      message,
+      'data is an object',
+      'wanted a Uint8Array'
+    ])
   }
   for (const [name, peerId] of [...NO_PEER_IDS, ...NOT_CLONEABLE]) {
     cases.push(

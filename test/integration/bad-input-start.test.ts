@@ -1,6 +1,6 @@
 import { generatePrivateKey, P2p, peerIdFromPrivateKey } from 'bitvmx-p2p'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { expectFailure, NO_OBJECTS, NO_STRINGS, NOT_CLONEABLE } from '../support/bad-input.ts'
+import { DECEPTIVE, expectFailure, NO_OBJECTS, NO_STRINGS, NOT_CLONEABLE } from '../support/bad-input.ts'
 import type { Case } from '../support/bad-input.ts'
 import { eventually, threadCount } from '../support/proc.ts'
 
@@ -21,9 +21,9 @@ const LIMITS: Record<string, unknown[]> = {
   messageTimeoutMs: [0, 2 ** 31],
   handshakeTimeoutMs: [0, 2 ** 31],
   receiverMessages: [0, 2 ** 30 + 1],
-  receiverBytes: [8_388_607, 2 ** 30 + 1],
+  receiverBytes: [0, 2 ** 30 + 1],
   senderMessages: [0, 2 ** 30 + 1],
-  senderBytes: [8_388_607, 2 ** 30 + 1],
+  senderBytes: [0, 2 ** 30 + 1],
   maxConnections: [0, 65_537]
 }
 const NO_NUMBERS = [null, '5', NaN, Infinity, -1, {}, 5n]
@@ -68,6 +68,7 @@ function startCases(start: (...args: never[]) => unknown): Case[] {
       'wanted an address or an array of 1 to 64'
     ],
     ['65 addresses', 'ERR_INVALID_ADDRESS', given(Array(65).fill('127.0.0.1:0'), key), 'an array of 65'],
+    ['an address left out', 'ERR_INVALID_ADDRESS', given(['127.0.0.1:0'].concat(Array(1)), key), 'undefined'],
     ['one bad address of two', 'ERR_INVALID_ADDRESS', given(['127.0.0.1:0', 'x'], key), "'x'"],
     ['an address of 10 MB', 'ERR_INVALID_ADDRESS', given('1'.repeat(1e7), key), '10000000 characters'],
     [
@@ -141,6 +142,14 @@ function startCases(start: (...args: never[]) => unknown): Case[] {
         ...words
       ])
     }
+  }
+  for (const [name, value] of DECEPTIVE) {
+    const limits = withOptions({ limits: { maxConnections: value } })
+    cases.push(
+      [`maxConnections ${name}`, 'ERR_INVALID_OPTION', limits, 'limits.maxConnections is an object'],
+      [`addr ${name}`, 'ERR_INVALID_ADDRESS', given(value, key), 'object'],
+      [`key ${name}`, 'ERR_INVALID_KEY', given('127.0.0.1:0', value), 'wanted a Uint8Array or a string']
+    )
   }
   for (const value of [...NO_NUMBERS, 1_000_001]) {
     cases.push(

@@ -59,7 +59,7 @@ class Application {
     this.#eventQueue = new QueueReader(fetch)
     this.#droppedQueue = new QueueReader(fetch)
     const books = new Books()
-    const dials = new Set<number>()
+    const dials = new Map<number, string>()
     this.receiver = new ReceiverChannel({
       control,
       source: new P2pEventSource(control, this.#eventQueue, books, dials),

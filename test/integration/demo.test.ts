@@ -129,7 +129,9 @@ describe('usage', () => {
     [['peer-id'], 'KEYFILE'],
     [['--fast'], "'--fast'"],
     [['dmeo'], "'dmeo'"],
-    [[], 'a command is missing']
+    [[], 'a command is missing'],
+    [['--'], 'a command is missing'],
+    [['--', 'dmeo'], "'dmeo'"]
   ])('%j is named and explained, with exit code 2', async (args, message) => {
     const { code, stdout, stderr } = await run(...args)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
@@ -152,6 +154,10 @@ describe('usage', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toContain(`bitvmx-p2p ${command}`)
     expect(stdout).toContain('Exit codes')
+  })
+
+  it('a command may stand behind --, as npm and npx hand it on', async () => {
+    expect(await run('--', 'demo', '--help')).toEqual(await run('demo', '--help'))
   })
 
   it('--version is that of the package', async () => {

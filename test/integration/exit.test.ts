@@ -36,7 +36,7 @@ class Application {
   }
 }
 
-it.each(['ends', 'ends-after-awaiting', 'stops'])(
+it.each(['ends', 'ends-after-awaiting', 'shows', 'stops'])(
   'an application that %s without waiting is not kept alive by its node',
   async way => {
     const application = new Application(way)
@@ -50,16 +50,19 @@ it.each(['ends', 'ends-after-awaiting', 'stops'])(
   }
 )
 
-it('an application that awaits runtime.closed after stop continues when everything is closed, and ends', async () => {
-  const application = new Application('awaits-closed')
-  const { code, afterMs } = await application.exited
+it.each(['awaits-closed', 'stops-and-awaits-closed'])(
+  'an application that %s lives until everything is closed, continues, and ends',
+  async way => {
+    const application = new Application(way)
+    const { code, afterMs } = await application.exited
 
-  expect(code).toBe(0)
-  expect(application.messages).toEqual([{ state: 'stopped', closed: true }, 'end'])
-  expect(afterMs).toBeLessThan(PROMPT_MS)
-  const { peerId } = await bob.event({ type: 'Connected' })
-  await bob.event({ type: 'Disconnected', peerId })
-})
+    expect(code).toBe(0)
+    expect(application.messages).toEqual([{ state: 'stopped', closed: true }, 'end'])
+    expect(afterMs).toBeLessThan(PROMPT_MS)
+    const { peerId } = await bob.event({ type: 'Connected' })
+    await bob.event({ type: 'Disconnected', peerId })
+  }
+)
 
 it('an application that reads with for await lives until its channel closes', async () => {
   const application = new Application('reads-until-closed')
@@ -91,7 +94,11 @@ it('an application whose runtime thread dies while it reads with for await hears
   const { code, afterMs } = await application.exited
 
   expect(code).toBe(0)
-  expect(application.messages).toEqual([{ type: 'Error', code: 'ERR_RUNTIME_FAILED' }, 'end'])
+  expect(application.messages).toEqual([
+    { type: 'Error', code: 'ERR_RUNTIME_FAILED' },
+    { type: 'Disconnected', code: undefined },
+    'end'
+  ])
   expect(afterMs).toBeLessThan(PROMPT_MS)
 })
 

@@ -118,6 +118,32 @@ test('a node with several addresses is reached at each, on a port that it chose'
   }
 })
 
+test.each(['start', 'startAsync'])(
+  'when the runtime thread hangs, %s says so and leaves no thread behind',
+  async way => {
+    const program = fileURLToPath(new URL('../support/programs/hanging-start.mjs', import.meta.url))
+    const { stdout } = await promisify(execFile)(process.execPath, [program, way])
+    expect(JSON.parse(stdout)).toEqual({
+      code: 'ERR_RUNTIME_FAILED',
+      message: 'the runtime thread failed: it has not answered for 30000 ms',
+      thread: 'gone'
+    })
+  }
+)
+
+test('a process that may start no threads is told which flag is missing', async () => {
+  const flag = process.allowedNodeEnvironmentFlags.has('--permission')
+    ? '--permission'
+    : '--experimental-permission'
+  const program = fileURLToPath(new URL('../support/programs/start-failure.mjs', import.meta.url))
+  const args = ['--no-warnings', flag, '--allow-fs-read=*', program, '127.0.0.1:0']
+  const { stdout } = await promisify(execFile)(process.execPath, args)
+  expect(JSON.parse(stdout)).toEqual({
+    code: 'ERR_RUNTIME_FAILED',
+    message: "the runtime thread cannot start: Node's permission model is on, and wants --allow-worker"
+  })
+})
+
 const lowestFreePort = Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'))
 
 test.skipIf(lowestFreePort <= 1)(

@@ -26,29 +26,38 @@ const DEATHS: Array<{ reading: Reading; what: string; code?: string }> = [
 /** Nodes with connections to two peers that are there and do not answer; one node for each death. */
 let nodes: NodeProcess[]
 let peers: NodeProcess[]
+/** Takes connections and says nothing: a dial to it stays open. */
+let silent: NodeProcess
 
 beforeAll(async () => {
-  peers = await Promise.all([startNode(), startNode()])
+  ;[silent, ...peers] = await Promise.all([startNode(), startNode(), startNode()])
   nodes = await Promise.all(DEATHS.map(async () => startNode()))
   for (const node of nodes) for (const peer of peers) await connect(node, peer)
-  for (const peer of peers) process.kill(peer.pid, 'SIGSTOP')
+  for (const { pid } of [silent, ...peers]) process.kill(pid, 'SIGSTOP')
 })
 
 it.each(DEATHS.map((death, index) => ({ ...death, index })))(
-  'when the runtime thread $what, an application that reads with $reading is told about every message and goes on',
+  'when the runtime thread $what, an application that reads with $reading is told about every message, peer and dial, and goes on',
   async ({ code = '', reading, index }) => {
     const to = peers.map(({ peerId }) => peerId)
-    const told = await nodes[index]!.run(surviveDeath, { code, reading, to, count: COUNT }, DEADLINE_MS)
+    const dialled = { peerId: silent.peerId, address: silent.addresses[0]! }
+    const given = { code, reading, to, dialled, count: COUNT }
+    const told = await nodes[index]!.run(surviveDeath, given, DEADLINE_MS)
 
     const failures = told.events.filter(event => event.type === 'Error')
-    expect(failures).toEqual([expect.objectContaining({ code: 'ERR_RUNTIME_FAILED' })])
+    expect(failures).toEqual([
+      expect.objectContaining({ code: 'ERR_RUNTIME_FAILED' }),
+      expect.objectContaining({ code: 'ERR_DIAL_FAILED', peerId: silent.peerId, id: told.dial })
+    ])
+    const gone = told.events.flatMap(event => (event.type === 'Disconnected' ? [event.peerId] : []))
+    expect(gone.toSorted()).toEqual(to.toSorted())
     // One Status for each message, in the order of sending; nobody knows what became of them.
     const statuses = told.events.flatMap(event => (event.type === 'Status' ? [event] : []))
     expect(statuses.filter(({ ok, reason }) => ok || reason !== 'connection-lost')).toEqual([])
     for (const [peerId, ids] of Object.entries(told.ids)) {
       expect(statuses.filter(status => status.peerId === peerId).map(({ id }) => id)).toEqual(ids)
     }
-    expect(told.events).toHaveLength(1 + to.length * COUNT)
+    expect(told.events).toHaveLength(failures.length + gone.length + to.length * COUNT)
 
     expect(told.closed).toEqual([true, true])
     expect(told.state).toBe('stopped')
@@ -64,12 +73,33 @@ it('a task of the runtime that fails unobserved is told and ends nothing', async
   await connect(alice, bob)
   await alice.run(({ runtimeThread }) => runtimeThread.postMessage('void Promise.reject(Error("oops"))'))
 
-  expect(await alice.event({ type: 'Error' })).toMatchObject({ code: 'ERR_INTERNAL' })
+  const { code, message } = await alice.event({ type: 'Error' })
+  expect({ code, message }).toEqual({
+    code: 'ERR_RUNTIME_FAILED',
+    message: 'a task of the runtime failed, and the runtime goes on: oops'
+  })
   const id = await alice.sendMsg(bob, new Uint8Array(1))
   await alice.event({ type: 'Status', id, ok: true })
 })
 
+it('tasks that fail again and again are told only as long as somebody reads of them', async () => {
+  const alice = await startNode()
+  const [unread, next] = await alice.run(({ p2p, runtimeThread }) => {
+    const { receiver, runtime } = p2p
+    runtimeThread.postMessage('for (let i = 0; i < 70_000; i++) void Promise.reject(Error("oops"))')
+    while (receiver.length === 0) runtime.inspect()
+    // The answer comes after everything that failed in the same turn.
+    runtime.inspect()
+    const count = receiver.drain().length
+    runtimeThread.postMessage('void Promise.reject(Error("again"))')
+    return [count, receiver.recv(10_000)]
+  })
+  expect(unread).toBe(65_536)
+  expect(next).toMatchObject({ type: 'Error', message: expect.stringContaining('again') as string })
+})
+
 interface Told {
+  dial: number
   ids: Record<string, number[]>
   events: P2pEvent[]
   tookMs: number
@@ -83,12 +113,25 @@ interface Told {
 /** Sends to the peers, has the runtime thread die, and reads until the channel is closed. */
 async function surviveDeath(
   { p2p, runtimeThread }: NodeScope,
-  { code, reading, to, count }: { code: string; reading: Reading; to: string[]; count: number }
+  {
+    code,
+    reading,
+    to,
+    dialled,
+    count
+  }: {
+    code: string
+    reading: Reading
+    to: string[]
+    dialled: { peerId: string; address: string }
+    count: number
+  }
 ): Promise<Told> {
   const { receiver, priority, sender, runtime, allowList } = p2p
   const ids: Record<string, number[]> = {}
   for (const peerId of to)
     ids[peerId] = Array.from({ length: count }, () => sender.sendMsg(peerId, new Uint8Array(9)))
+  const dial = sender.dial(dialled.peerId, dialled.address)
   // The runtime has them: it answers after what was handed over before.
   runtime.inspect()
 
@@ -134,6 +177,7 @@ async function surviveDeath(
   p2p.stop()
   await runtime.closed
   return {
+    dial,
     ids,
     events,
     tookMs,

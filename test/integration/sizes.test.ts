@@ -150,3 +150,19 @@ it('messages above the limit of the remote end in refused-too-large, and those a
   expect(buckets).toEqual([])
   expect(peers).toHaveLength(1)
 })
+
+it('messages larger than both buffers arrive, one at a time', async () => {
+  const [dave, erin] = await Promise.all([
+    startNode({ limits: { senderBytes: 1 } }),
+    startNode({ limits: { receiverBytes: 1 } })
+  ])
+  await connect(dave, erin)
+  for (const size of [8 * MIB, 150_000, 2]) {
+    const id = await dave.sendMsg(erin, new Uint8Array(size))
+    await expect(dave.sendMsg(erin, new Uint8Array(2))).rejects.toMatchObject({ code: 'ERR_SENDER_FULL' })
+    await dave.event({ type: 'Status', id, ok: true })
+    const unread = await dave.sendMsg(erin, new Uint8Array(1))
+    await dave.event({ type: 'Status', id: unread, reason: 'refused-full' })
+    expect((await erin.event({ type: 'Data' })).data).toHaveLength(size)
+  }
+})

@@ -53,6 +53,19 @@ export const NO_PEER_IDS: Values = [
   ['70 characters', 'Q'.repeat(70)]
 ]
 
+const refuse = (): never => {
+  throw new Error('not for you')
+}
+
+/** What is not what it seems to be, or refuses to be looked at. */
+export const DECEPTIVE: Values = [
+  ['an heir of Uint8Array.prototype', Object.create(Uint8Array.prototype)],
+  ['a proxy of a Uint8Array', new Proxy(new Uint8Array(3), {})],
+  ['an object whose constructor has a symbol for a name', { constructor: { name: Symbol('s') } }],
+  ['an object that passes for an array', Object.create([])],
+  ['a proxy that answers no questions', new Proxy({}, { get: refuse })]
+]
+
 /** What cannot cross to the runtime thread. */
 export const NOT_CLONEABLE: Values = [
   ['a function', () => {}],

@@ -69,9 +69,7 @@ export async function launchLocal(init: LocalInit = {}): Promise<LocalNode> {
 export async function stopLocal({ p2p, events }: LocalNode): Promise<void> {
   p2p.stop()
   await p2p.runtime.closed
-  const defect = events.find(
-    event => event.type === 'Error' && ['ERR_INTERNAL', 'ERR_RUNTIME_FAILED'].includes(event.code)
-  )
+  const defect = events.find(event => event.type === 'Error' && event.code === 'ERR_RUNTIME_FAILED')
   if (defect !== undefined) throw new Error(`the runtime told of a defect: ${show(defect)}`)
 }
 

@@ -1,5 +1,7 @@
 // A small application that starts a node, connects to a peer and then ends in one of several ways:
 // application.mjs <way> <peerId> <address>. It tells its parent what it sees; nothing but the node can keep it alive.
+import { inspect } from 'node:util'
+
 const [way, peerId, address] = process.argv.slice(2)
 const caught = way === 'loses-its-thread' ? await import('./catch-thread.mjs') : undefined
 const { generatePrivateKey, P2p } = await import('bitvmx-p2p')
@@ -28,10 +30,20 @@ switch (way) {
     for await (const { type, code } of p2p.receiver) process.send({ type, code })
     await p2p.runtime.closed
     break
+  case 'shows':
+    JSON.stringify([p2p, { ...p2p.runtime }])
+    inspect(p2p, { depth: Infinity, showHidden: true })
+    break
   case 'stops':
     p2p.stop()
     break
   case 'awaits-closed':
+    // The timer keeps nothing alive: it is still there to fire only if awaiting does.
+    setTimeout(() => p2p.stop(), 200).unref()
+    await p2p.runtime.closed
+    process.send({ state: p2p.runtime.state, closed: p2p.receiver.closed })
+    break
+  case 'stops-and-awaits-closed':
     p2p.stop()
     await p2p.runtime.closed
     process.send({ state: p2p.runtime.state, closed: p2p.receiver.closed })

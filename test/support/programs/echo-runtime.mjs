@@ -71,6 +71,7 @@ const handler = {
   },
   command: command => {
     if (command.type === 'Dial') {
+      events.dialSettled(command.id)
       const { job, ...parameters } = JSON.parse(command.address)
       jobs[job](parameters)
     }

@@ -264,7 +264,7 @@ describe('what is refused', () => {
     ['a name that is no peer ID', { peerId: 'alice' }, 'ERR_INVALID_PEER_ID', /'alice'/],
     ['a hash one digit short', { peerId: HASH.slice(1) }, 'ERR_INVALID_PEER_ID', /Invalid peer ID/],
     ['a hash that is not hex', { peerId: `g${HASH.slice(1)}` }, 'ERR_INVALID_PEER_ID', /Invalid peer ID/],
-    ['no addresses at all', { peerId: ALICE, ips: [] }, 'ERR_INVALID_OPTION', /1 to 1024/],
+    ['no addresses at all', { peerId: ALICE, ips: [] }, 'ERR_INVALID_OPTION', /1 to 1024; leave ips out/],
     ['null addresses', { peerId: ALICE, ips: null }, 'ERR_INVALID_OPTION', /null/],
     ['one address without its list', { peerId: ALICE, ips: '10.0.0.7' }, 'ERR_INVALID_OPTION', /'10.0.0.7'/],
     ['addresses that are missing', { peerId: ALICE, ips: holes }, 'ERR_INVALID_ADDRESS', /undefined/],

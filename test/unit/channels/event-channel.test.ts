@@ -45,7 +45,7 @@ describe('receiver channel, from end to end', () => {
       peerId: 'peer-a',
       id: 7
     },
-    { type: 'Error', code: 'ERR_INTERNAL', message: '' },
+    { type: 'Error', code: 'ERR_RUNTIME_FAILED', message: '' },
     { type: 'Connected', peerId: 'peer-a', address: '/ip4/10.0.0.7/tcp/1', direction: 'inbound' },
     {
       type: 'Connected',
@@ -120,7 +120,7 @@ describe('receiver channel, from end to end', () => {
   it('needs no event for a dial that has come true without one, whatever its id', () => {
     const bench = new Bench()
     for (const id of [1, 2 ** 31, 2 ** 32, 2 ** 32 + 7, 2 ** 40 + 2 ** 31, 2 ** 52 + 1]) {
-      bench.dials.add(id)
+      bench.dials.set(id, 'peer-a')
       bench.writer.dialSettled(id)
       expect(bench.source.take()).toBeUndefined()
       expect(bench.dials.size).toBe(0)
@@ -143,42 +143,41 @@ describe('receiver channel, from end to end', () => {
   })
 
   describe('memory', () => {
-    it('of messages is the application’s own, and no message lies in another', () => {
-      const messages = through([1, 2, 3, 4, 5])
-      for (const data of messages) {
-        expect(data.buffer).toBeInstanceOf(ArrayBuffer)
-        data.fill(0xff)
-      }
-      expect(messages.map(data => data.length)).toEqual([1, 2, 3, 4, 5])
-      const again = through([1, 2, 3, 4, 5])
-      again[1]!.fill(0xff)
-      expect(again[0]).toEqual(pattern(1, 0))
-      expect(again[2]).toEqual(pattern(3, 2))
+    const sizes = fc.array(fc.oneof(fc.nat(40), fc.nat(4_000), fc.constantFrom(127, 128, 2_047, 8_192)), {
+      maxLength: 100
     })
 
-    it('kept by one small message is at most 8 KiB, by a larger one its own', () => {
+    it('of a message holds that message and nothing else', () => {
       fc.assert(
-        fc.property(
-          fc.array(
-            fc.oneof(fc.nat(40), fc.nat(4_000), fc.constantFrom(127, 128, 2_047, 2_048, 2_049, 8_191, 8_192)),
-            {
-              maxLength: 400
-            }
-          ),
-          sizes => {
-            const kept = through(sizes).filter(({ buffer, length }) =>
-              length >= 2_048 ? buffer.byteLength !== length : buffer.byteLength > 8_192
-            )
-            expect(kept).toEqual([])
+        fc.property(sizes, given => {
+          for (const data of through(given)) {
+            expect(data.buffer).toBeInstanceOf(ArrayBuffer)
+            expect(data.buffer.byteLength).toBe(data.length)
           }
-        ),
+        }),
         { seed, numRuns: 200 }
       )
     })
 
-    it('is shared by small messages, so that many of them do not cost a buffer each', () => {
-      const messages = through(Array.from({ length: 1_000 }, () => 100))
-      expect(new Set(messages.map(data => data.buffer)).size).toBeLessThan(20)
+    it.each([
+      {
+        done: 'cleared',
+        use: (data: Uint8Array) => void new Uint8Array(data.buffer).fill(0)
+      },
+      {
+        done: 'transferred to another thread',
+        use: (data: Uint8Array) => void structuredClone(data, { transfer: [data.buffer as ArrayBuffer] })
+      }
+    ])('of a message can be $done when it is read, and those behind it arrive intact', ({ use }) => {
+      const bench = new Bench()
+      const subject = bench.writer.introduce('peer-a')
+      const messages = Array.from({ length: 200 }, (_, i) => pattern(1 + (i % 100), i))
+      bench.writer.data(subject, runOf(messages))
+      for (const message of messages) {
+        const data = dataOf(bench.source.take())
+        expect(data).toEqual(message)
+        use(data)
+      }
     })
   })
 
@@ -189,7 +188,8 @@ describe('receiver channel, from end to end', () => {
         { weight: 2, arbitrary: fc.record({ sent: fc.integer({ min: 1, max: 6 }), peer: fc.nat(2) }) },
         { weight: 2, arbitrary: fc.record({ settled: fc.integer({ min: 1, max: 4 }), peer: fc.nat(2) }) },
         { weight: 1, arbitrary: fc.constant('control' as const) },
-        { weight: 1, arbitrary: fc.constant('dial' as const) },
+        { weight: 1, arbitrary: fc.constantFrom('dial' as const, 'dial settled' as const) },
+        { weight: 1, arbitrary: fc.constant('connection' as const) },
         { weight: 4, arbitrary: fc.record({ read: fc.integer({ min: 1, max: 8 }) }) }
       )
       const ends = fc.constantFrom(undefined, 'stopped', 'failed', 'died')
@@ -198,6 +198,8 @@ describe('receiver channel, from end to end', () => {
           const bench = new Bench()
           const subjects = [0, 1, 2].map(i => bench.writer.introduce(`peer-${i}`))
           const owed = [0, 0, 0]
+          const dials: number[] = []
+          let connected = false
           let there = 0
           const check = (): void => {
             if (bench.source.length !== there)
@@ -205,10 +207,28 @@ describe('receiver channel, from end to end', () => {
           }
           for (const item of steps) {
             if (item === 'control') {
-              bench.writer.control({ type: 'Disconnected', peerId: 'peer-0', reason: '' })
+              bench.writer.control({ type: 'ConnectionLimit', ip: '10.0.0.7', cause: 'protocol-abuse' })
               there++
-            } else if (item === 'dial') bench.writer.dialSettled(3)
-            else if ('messages' in item) {
+            } else if (item === 'dial') dials.push(bench.sender.dial('peer-0', 'host:1'))
+            else if (item === 'dial settled') {
+              const id = dials.shift()
+              if (id !== undefined) bench.writer.dialSettled(id)
+            } else if (item === 'connection') {
+              const id = connected ? undefined : dials.shift()
+              bench.writer.control(
+                connected
+                  ? { type: 'Disconnected', peerId: 'peer-0', reason: '' }
+                  : {
+                      type: 'Connected',
+                      peerId: 'peer-0',
+                      address: '',
+                      direction: 'outbound',
+                      ...(id && { id })
+                    }
+              )
+              connected = !connected
+              there++
+            } else if ('messages' in item) {
               bench.writer.data(
                 subjects[item.peer]!,
                 runOf(Array.from({ length: item.messages }, () => pattern(9)))
@@ -242,7 +262,7 @@ describe('receiver channel, from end to end', () => {
               Word.state,
               end === 'stopped' ? RuntimeState.stopped : RuntimeState.failed
             )
-            there += owed[0]! + owed[1]! + owed[2]!
+            there += owed[0]! + owed[1]! + owed[2]! + Number(connected) + dials.length
           }
           check()
           while (bench.source.take() !== undefined) {
@@ -341,6 +361,49 @@ describe('receiver channel, from end to end', () => {
       ])
     })
 
+    it('by death ends every connection and every dial that is open, once, behind the messages', () => {
+      const bench = new Bench()
+      const [come, gone, dialled, refused, underWay] = [
+        'come',
+        'gone',
+        'dialled',
+        'refused',
+        'under-way'
+      ].map(name => `peer-${name}`) as [string, string, string, string, string]
+      const ids = [dialled, refused, underWay].map(peerId => bench.sender.dial(peerId, 'host:1'))
+      const connection = (peerId: string): Extract<ControlEvent, { type: 'Connected' }> => ({
+        type: 'Connected',
+        peerId,
+        address: '/ip4/10.0.0.7/tcp/1',
+        direction: 'inbound'
+      })
+      bench.writer.control(connection(gone))
+      bench.writer.control(connection(come))
+      bench.writer.control({ type: 'Disconnected', peerId: gone, reason: 'left' })
+      bench.writer.control({ ...connection(dialled), id: ids[0]! })
+      bench.writer.control({ type: 'Error', code: 'ERR_DIAL_FAILED', message: 'no', id: ids[1]! })
+      expect(bench.drainEvents()).toHaveLength(5)
+      const id = bench.sender.sendMsg(come, pattern(1))
+
+      bench.source.fail(new P2pError('ERR_RUNTIME_FAILED', 'dead'))
+      Atomics.store(bench.control, Word.state, RuntimeState.failed)
+      expect(bench.source.length).toBe(5)
+      expect(bench.drainEvents()).toEqual([
+        { type: 'Error', code: 'ERR_RUNTIME_FAILED', message: 'dead' },
+        { type: 'Status', peerId: come, id, ok: false, reason: 'connection-lost' },
+        { type: 'Disconnected', peerId: come, reason: 'the runtime failed' },
+        { type: 'Disconnected', peerId: dialled, reason: 'the runtime failed' },
+        {
+          type: 'Error',
+          code: 'ERR_DIAL_FAILED',
+          message: 'dial ended: the runtime failed',
+          peerId: underWay,
+          id: ids[2]
+        }
+      ])
+      expect(bench.source.length).toBe(0)
+    })
+
     it('by death is told once', () => {
       const bench = new Bench()
       bench.source.fail(new P2pError('ERR_RUNTIME_FAILED', 'first'))
@@ -369,8 +432,8 @@ describe('receiver channel, from end to end', () => {
     it('admit payload bytes up to the limit and not one more, until some are read', () => {
       const bench = new Bench(undefined, { messages: 100, bytes: 1_000 })
       const subject = bench.writer.introduce('peer-a')
-      expect(bench.writer.hasRoom(1, 1_000)).toBe(true)
-      expect(bench.writer.hasRoom(1, 1_001)).toBe(false)
+      expect(bench.writer.hasRoom(2, 1_000)).toBe(true)
+      expect(bench.writer.hasRoom(2, 1_001)).toBe(false)
       bench.writer.data(subject, runOf([pattern(400), pattern(600)]))
       expect(bench.writer.unreadBytes).toBe(1_000)
       expect(bench.writer.hasRoom(1, 1)).toBe(false)
@@ -378,6 +441,18 @@ describe('receiver channel, from end to end', () => {
       bench.source.take()
       expect(bench.writer.hasRoom(1, 400)).toBe(true)
       expect(bench.writer.hasRoom(1, 401)).toBe(false)
+    })
+
+    it('admit one message above the limit when there is no other', () => {
+      const bench = new Bench(undefined, { messages: 100, bytes: 10 })
+      const subject = bench.writer.introduce('peer-a')
+      expect(bench.writer.hasRoom(2, 11)).toBe(false)
+      expect(bench.writer.hasRoom(1, 11)).toBe(true)
+      bench.writer.data(subject, runOf([pattern(11)]))
+      expect(bench.writer.hasRoom(1, 0)).toBe(false)
+      bench.source.take()
+      bench.writer.data(subject, runOf([pattern(0)]))
+      expect(bench.writer.hasRoom(1, 11)).toBe(false)
     })
 
     it('are not used up by control events and Status', () => {

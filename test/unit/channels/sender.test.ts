@@ -232,6 +232,16 @@ describe('sender', () => {
       bench.sender.sendMsg('peer-a', pattern(49))
     })
 
+    it('a message above their bytes, but only alone', () => {
+      const bench = new Bench({ messages: 3, bytes: 10, messageBytes: 50 })
+      bench.sender.sendMsg('peer-a', pattern(50))
+      expect(failure(() => bench.sender.sendMsg('peer-a', pattern(0)))).toContain('1 messages (50 bytes)')
+      bench.sender.sendMsg('peer-b', pattern(1))
+      expect(failure(() => bench.sender.sendMsg('peer-b', pattern(50)))).toContain('ERR_SENDER_FULL')
+      settle(bench, 'peer-a', 1)
+      bench.sender.sendMsg('peer-a', pattern(50))
+    })
+
     it('nothing by what was refused', () => {
       const bench = new Bench(limits)
       for (let i = 0; i < 10; i++) failure(() => bench.sender.sendMsg('peer-a', pattern(51)))

@@ -136,7 +136,7 @@ export interface BenchLimits {
 export class Bench {
   readonly control: ControlBlock = running()
   readonly books = new Books()
-  readonly dials = new Set<number>()
+  readonly dials = new Map<number, string>()
   readonly commands: QueuePair = queuePair()
   readonly events: QueuePair = queuePair()
   readonly sender: Sender
