@@ -1,9 +1,9 @@
-import { copyOf } from '../copy.ts'
 import { P2pError } from '../errors.ts'
 import { prefixBytes, readPrefix } from '../framing/index.ts'
 import type { Book, Books } from './books.ts'
 import { hasEnded, RuntimeState, Word } from './control-block.ts'
 import type { ControlBlock } from './control-block.ts'
+import { MessagePool } from './message-pool.ts'
 import { decodeText, EventRecord, OUTCOMES } from './records.ts'
 import type { QueueReader } from './shared-queue.ts'
 import type { EventSource } from './receiver.ts'
@@ -28,6 +28,7 @@ export class P2pEventSource implements EventSource<P2pEvent> {
   #bytes: Uint8Array = new Uint8Array(0)
   #at = 0
   #end = 0
+  readonly #pool = new MessagePool()
 
   /** The status record being read: `#settling` messages of `#book` end with `#outcome`. */
   #settling = 0
@@ -121,7 +122,7 @@ export class P2pEventSource implements EventSource<P2pEvent> {
     const length = readPrefix(this.#bytes, this.#at, this.#end)
     const begin = this.#at + prefixBytes(length)
     this.#at = begin + length
-    const data = copyOf(this.#bytes.subarray(begin, this.#at))
+    const data = this.#pool.copy(this.#bytes.subarray(begin, this.#at))
     this.#frames--
     this.#eventsRead++
     Atomics.add(this.#control, Word.bytesRead, data.length)

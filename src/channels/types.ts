@@ -52,7 +52,10 @@ export type MisbehaviourCause =
 
 /** What the network tells the application through the receiver channel. */
 export type P2pEvent =
-  /** A message. `data` belongs to the application, in an ArrayBuffer of its own: it may be overwritten or transferred. */
+  /**
+   * A message. `data` belongs to the application. Those of 65 to 2,048 bytes share ArrayBuffers, which cannot be
+   * transferred, with others that were read before: `data.slice()` is an independent copy.
+   */
   | { type: 'Data'; peerId: string; data: Uint8Array }
   /** The outcome of one SendMsg. `ok`: the remote's receiver channel took the message. */
   | { type: 'Status'; peerId: string; id: number; ok: boolean; reason?: StatusFailure }

@@ -1,0 +1,32 @@
+import { markAsUntransferable } from 'node:worker_threads'
+import { copyInto, copyOf } from '../copy.ts'
+
+/** Messages of up to a quarter of this share buffers of this size, as Node's own small Buffers do. */
+const POOL_BYTES = 8_192
+/** V8 keeps so many bytes in the object itself: a buffer of one's own costs nothing then. */
+const ON_HEAP_BYTES = 64
+
+/**
+ * The memory that received messages are handed out in. Small ones share a buffer with others that were handed out
+ * before, never with any that the application has not read; such a buffer cannot be transferred. Who keeps one message
+ * keeps at most `POOL_BYTES`.
+ */
+export class MessagePool {
+  #pool = new Uint8Array(0)
+  #at = 0
+
+  /** A copy for the application. */
+  copy(message: Uint8Array): Uint8Array {
+    const { length } = message
+    if (length <= ON_HEAP_BYTES || length > POOL_BYTES / 4) return copyOf(message)
+    if (this.#at + length > this.#pool.length) {
+      this.#pool = new Uint8Array(POOL_BYTES)
+      this.#at = 0
+      markAsUntransferable(this.#pool.buffer)
+    }
+    const copy = this.#pool.subarray(this.#at, this.#at + length)
+    copyInto(copy, 0, message)
+    this.#at += length
+    return copy
+  }
+}
