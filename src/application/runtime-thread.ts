@@ -1,6 +1,6 @@
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
 import type { MessagePort, Worker } from 'node:worker_threads'
-import { Bell, createControlBlock, DOORBELL, hasEnded, RuntimeState, Word } from '../channels/index.ts'
+import { createControlBlock, DOORBELL, hasEnded, RuntimeState, Word } from '../channels/index.ts'
 import type {
   ControlBlock,
   ControlRequest,
@@ -163,7 +163,7 @@ export class RuntimeThread {
       this.#lost()
       return
     }
-    if (Atomics.load(this.control, Word.commandsBell) === Bell.rung) {
+    if (Atomics.load(this.control, Word.commandsRung) === 1) {
       this.#silentMs += passed
       if (this.#silentMs > SILENCE_MS) this.#die(SILENT)
       return
@@ -171,7 +171,7 @@ export class RuntimeThread {
     this.#silentMs = 0
     if (now - this.#probedAt < PROBE_MS) return
     this.#probedAt = now
-    if (Atomics.exchange(this.control, Word.commandsBell, Bell.rung) === Bell.silent) this.post(DOORBELL)
+    if (Atomics.exchange(this.control, Word.commandsRung, 1) === 0) this.post(DOORBELL)
   }
 
   #ask(body: ControlRequest, pending: Pending): void {

@@ -7,8 +7,8 @@
 export const Word = {
   /** A `RuntimeState`. */
   state: 0,
-  /** A `Bell`: whether a command that has just been published needs a doorbell. */
-  commandsBell: 1,
+  /** 1 while a doorbell for the runtime is on its way: further commands need no second one. */
+  commandsRung: 1,
   /** Bumped at every publication on the receiver channel; a blocked `recv` waits on it. */
   receiverSignal: 2,
   /** 1 while somebody awaits the receiver channel on the event loop and wants a doorbell. */
@@ -34,17 +34,6 @@ export const Word = {
   /** Outcomes of dials published there. */
   dialsAnswered: 14
 } as const
-
-/** How the runtime gets to know of commands. Who publishes one sets `rung`, and rings if the bell was `silent`. */
-export const Bell = {
-  /** It sleeps, or will before it looks again. */
-  silent: 0,
-  /** It has been rung for, and will look. */
-  rung: 1,
-  /** It is awake, and will look by itself before it sleeps. */
-  watched: 2
-} as const
-export type Bell = (typeof Bell)[keyof typeof Bell]
 
 const WORDS = 16
 

@@ -6,7 +6,7 @@ export type {
   PriorityEvent,
   StatusFailure
 } from './types.ts'
-export { Bell, createControlBlock, hasEnded, RuntimeState, Word } from './control-block.ts'
+export { createControlBlock, hasEnded, RuntimeState, Word } from './control-block.ts'
 export type { ControlBlock } from './control-block.ts'
 export { QueueReader, QueueWriter } from './shared-queue.ts'
 export type { SegmentNotice } from './shared-queue.ts'

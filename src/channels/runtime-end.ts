@@ -1,7 +1,7 @@
 /** The runtime thread's ends of the sender and receiver channels. */
 import { copyInto } from '../copy.ts'
 import type { FrameRun } from '../framing/index.ts'
-import { Bell, Word } from './control-block.ts'
+import { Word } from './control-block.ts'
 import type { ControlBlock } from './control-block.ts'
 import { CommandRecord, decodeText, encodeText, EventRecord, outcomeCode } from './records.ts'
 import type { QueueReader, QueueWriter } from './shared-queue.ts'
@@ -25,23 +25,16 @@ const MAX_BYTES_PER_TURN = 4 * 1024 * 1024
 export class CommandReader {
   readonly #control: ControlBlock
   readonly #queue: QueueReader
-  /** Records that were taken so far. */
-  taken = 0
 
   constructor(control: ControlBlock, queue: QueueReader) {
     this.#control = control
     this.#queue = queue
   }
 
-  /**
-   * Takes what is there, within the bounds of one turn; true when something may be left. Call at every doorbell.
-   *
-   * @param watching whether the caller will look again soon, whatever this returns: then nobody need ring
-   */
-  drain(handler: CommandHandler, watching = false): boolean {
-    // From here on a new command rings again, unless somebody watches: whatever it follows is either seen below or
-    // announced.
-    Atomics.store(this.#control, Word.commandsBell, watching ? Bell.watched : Bell.silent)
+  /** Takes what is there, within the bounds of one turn; true when something may be left. Call at every doorbell. */
+  drain(handler: CommandHandler): boolean {
+    // From here on a new command rings again: whatever it follows is either seen below or announced.
+    Atomics.store(this.#control, Word.commandsRung, 0)
     const queue = this.#queue
     let records = 0
     let bytes = 0
@@ -78,7 +71,6 @@ export class CommandReader {
         bytes = 0
       }
     }
-    this.taken += records
     return records >= MAX_RECORDS_PER_TURN
   }
 }

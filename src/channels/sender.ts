@@ -3,7 +3,7 @@ import { copyInto } from '../copy.ts'
 import { P2pError, shown } from '../errors.ts'
 import { prefixBytes, writePrefix } from '../framing/index.ts'
 import type { Book, Books, BookLimits } from './books.ts'
-import { Bell, hasEnded, RuntimeState, Word } from './control-block.ts'
+import { hasEnded, RuntimeState, Word } from './control-block.ts'
 import type { ControlBlock } from './control-block.ts'
 import { CommandRecord, encodeText } from './records.ts'
 import type { QueueWriter } from './shared-queue.ts'
@@ -191,7 +191,7 @@ class SenderChannel implements Sender {
   /** One doorbell is enough until the runtime has begun to look. */
   #wake(): void {
     const { control, ring } = this.#init
-    if (Atomics.exchange(control, Word.commandsBell, Bell.rung) === Bell.silent) ring()
+    if (Atomics.exchange(control, Word.commandsRung, 1) === 0) ring()
   }
 }
 

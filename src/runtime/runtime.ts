@@ -53,6 +53,8 @@ export class Runtime implements CommandHandler {
   #node: Node | undefined
   #refusalTold = -Infinity
   #stopping = false
+  /** More commands wait for the next turn of the event loop. */
+  #draining = false
 
   constructor(init: RuntimeInit) {
     const { options, clock, events } = init
@@ -128,9 +130,16 @@ export class Runtime implements CommandHandler {
     return this.#peers.links + pending < this.#init.options.limits.maxConnections
   }
 
-  /** Takes a turn's share of what is on the sender channel; true when something may be left. */
-  drainCommands(watching: boolean): boolean {
-    return this.#init.commands.drain(this, watching)
+  /** Takes what is on the sender channel. */
+  drainCommands(): void {
+    // A turn's share has been taken, and the next turn's is arranged for: doorbells in between add nothing to it.
+    if (this.#draining) return
+    if (!this.#init.commands.drain(this)) return
+    this.#draining = true
+    setImmediate(() => {
+      this.#draining = false
+      this.drainCommands()
+    })
   }
 
   peer(subject: number, peerId: string): void {

@@ -19,8 +19,6 @@ import {
 import type { QueueNotice, RuntimeData, SegmentNotice, ToApplication, ToRuntime } from '../channels/index.ts'
 import { systemClock } from '../clock.ts'
 import { messageOf, toPlain } from '../errors.ts'
-import { Attention } from './attention.ts'
-import type { Runtime } from './runtime.ts'
 
 // libp2p makes errors for what is no fault (aborted waits, ended streams); nobody reads where they were made.
 Error.stackTraceLimit = 0
@@ -45,25 +43,11 @@ const wakePriority = signalFor(Word.prioritySignal, Word.priorityArmed)
 
 const { limits } = data.options
 const commandQueue = new QueueReader(() => {})
-const commands = new CommandReader(control, commandQueue)
-let runtime: Runtime | undefined
-const attention = new Attention({
-  clock: systemClock,
-  look: again => {
-    const before = commands.taken
-    const more = runtime?.drainCommands(again) ?? false
-    if (commands.taken > before) attention.worked()
-    return more
-  }
-})
 const events = new EventWriter(
   control,
   new QueueWriter(announceTo('events')),
   { messages: limits.receiverMessages, bytes: limits.receiverBytes },
-  () => {
-    wakeReceiver()
-    attention.worked()
-  }
+  wakeReceiver
 )
 const dropped = new DroppedWriter(
   control,
@@ -112,28 +96,27 @@ process.on('unhandledRejection', reason => {
 
 try {
   const { Runtime } = await import('./runtime.ts')
-  const started = new Runtime({
+  const runtime = new Runtime({
     privateKey: data.privateKey,
     listen: data.listen,
     options: data.options,
     clock: systemClock,
-    commands,
+    commands: new CommandReader(control, commandQueue),
     events,
     dropped,
     stopped: () => end(RuntimeState.stopped)
   })
-  runtime = started
 
   port.on('message', (message: ToRuntime) => {
-    if (message === DOORBELL) attention.rung()
+    if (message === DOORBELL) runtime.drainCommands()
     else if ('segment' in message) {
       commandQueue.announce(message)
       // A doorbell that came before this notice could only be followed up to here.
-      attention.rung()
+      runtime.drainCommands()
     } else {
       const { request, body } = message
       try {
-        post({ reply: request, value: started.request(body) })
+        post({ reply: request, value: runtime.request(body) })
       } catch (err) {
         post({ reply: request, error: toPlain(err, 'ERR_RUNTIME_FAILED') })
       }
@@ -141,7 +124,7 @@ try {
     }
   })
 
-  const addresses = await started.start()
+  const addresses = await runtime.start()
   // Before the word of it: whoever hears that it runs may use it at once.
   Atomics.compareExchange(control, Word.state, RuntimeState.starting, RuntimeState.running)
   post({ started: { addresses } })
