@@ -30,7 +30,7 @@ export interface OutboxInit {
   settled: (outcome: Outcome, count: number) => void
   /** The peer did not answer a message in time. */
   unanswered: () => void
-  /** The peer ended the acks of this stream, in an orderly way, before he had answered every message. */
+  /** The peer ended the acks of this stream, in an orderly way, with messages unanswered and not one answered. */
   endedEarly: (stream: Stream) => void
   /** The peer's answer breaks the protocol. */
   malformed: (reason: string) => void
@@ -99,7 +99,11 @@ export class Outbox {
     }
     this.#stream = stream
     // What follows a refusal as too large, in the same piece, answers messages that are being written again.
-    const acks = new AckDecoder((status, count) => this.#stream !== stream || this.#answered(status, count))
+    let hasAnswered = false
+    const acks = new AckDecoder((status, count) => {
+      hasAnswered = true
+      return this.#stream !== stream || this.#answered(status, count)
+    })
     const onMessage = (event: { data: Uint8Array | Uint8ArrayList }): void => {
       for (const part of eachPart(event.data)) {
         const reason = this.#stream === stream ? acks.push(part) : undefined
@@ -119,7 +123,7 @@ export class Outbox {
       const reason = acks.end()
       if (reason !== undefined) this.#breakOff(stream, reason)
       else {
-        if (this.#queue.inFlight > this.#expired) this.#init.endedEarly(stream)
+        if (!hasAnswered && this.#queue.inFlight > this.#expired) this.#init.endedEarly(stream)
         this.#lose()
         stream.abort(new Error('the remote ended the stream of acks'))
       }
