@@ -132,10 +132,13 @@ export async function closeConnection(connection: MessageStream | Connection): P
 /** What ends a connection from this side without being anybody's fault: time, and our own writes while it closes. */
 const INNOCENT_ERRORS: readonly string[] = ['TimeoutError', 'AbortError', 'StreamStateError']
 
+/** Part of upstream's words when a key has sealed or opened 2^32 records, the end of a connection that talked for long. */
+const WORN_OUT = 'a new handshake must be performed'
+
 /**
  * Whether an error that ended a connection from this side tells of bytes that do not decode (muxer and Noise), rather
  * than of the network: those errors carry a system error number.
  */
 export function isPeersFault(error: Error): boolean {
-  return !('errno' in error) && !INNOCENT_ERRORS.includes(error.name)
+  return !('errno' in error) && !INNOCENT_ERRORS.includes(error.name) && !error.message.includes(WORN_OUT)
 }
