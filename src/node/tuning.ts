@@ -15,6 +15,9 @@ const RECORD_PAYLOAD_BYTES = 65_519
  */
 const MAX_FRAME_BYTES = 2 * RECORD_PAYLOAD_BYTES - 12
 
+/** So little is cheaper copied into one piece than handed to the socket in several. */
+const JOINED_BYTES = 4_096
+
 /** The parts of libp2p's TCP connection that are used here. */
 interface WritingConnection {
   socket?: unknown
@@ -37,7 +40,8 @@ export function writeTogether(connection: MessageStream): void {
       process.nextTick(uncork)
     }
     let canSendMore = true
-    for (const piece of data) canSendMore = socket.write(piece)
+    const pieces = data.byteLength <= JOINED_BYTES ? [data.subarray()] : data
+    for (const piece of pieces) canSendMore = socket.write(piece)
     if (!canSendMore) uncork()
     return { sentBytes: data.byteLength, canSendMore }
   }
