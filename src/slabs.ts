@@ -8,9 +8,9 @@
 const SMALL_BYTES = 4 * 1024
 const LARGE_BYTES = 128 * 1024
 
-/** Slabs of each kind that are kept for later: 1 MiB and 8 MiB. */
+/** Slabs of each kind that are kept for later: 1 MiB, and 64 MiB, as much as may by default wait for one peer. */
 const MAX_KEPT_SMALL = 256
-const MAX_KEPT_LARGE = 64
+const MAX_KEPT_LARGE = 512
 
 const small: Uint8Array[] = []
 const large: Uint8Array[] = []
