@@ -118,11 +118,14 @@ test('a node with several addresses is reached at each, on a port that it chose'
   }
 })
 
+/** Whatever goes wrong, no process is left behind. */
+const BOUNDED = { timeout: 60_000, killSignal: 'SIGKILL' } as const
+
 test.each(['start', 'startAsync'])(
   'when the runtime thread hangs, %s says so and leaves no thread behind',
   async way => {
     const program = fileURLToPath(new URL('../support/programs/hanging-start.mjs', import.meta.url))
-    const { stdout } = await promisify(execFile)(process.execPath, [program, way])
+    const { stdout } = await promisify(execFile)(process.execPath, [program, way], BOUNDED)
     expect(JSON.parse(stdout)).toEqual({
       code: 'ERR_RUNTIME_FAILED',
       message: 'the runtime thread failed: it has not answered for 30000 ms',
@@ -137,7 +140,7 @@ test('a process that may start no threads is told which flag is missing', async 
     : '--experimental-permission'
   const program = fileURLToPath(new URL('../support/programs/start-failure.mjs', import.meta.url))
   const args = ['--no-warnings', flag, '--allow-fs-read=*', program, '127.0.0.1:0']
-  const { stdout } = await promisify(execFile)(process.execPath, args)
+  const { stdout } = await promisify(execFile)(process.execPath, args, BOUNDED)
   expect(JSON.parse(stdout)).toEqual({
     code: 'ERR_RUNTIME_FAILED',
     message: "the runtime thread cannot start: Node's permission model is on, and wants --allow-worker"

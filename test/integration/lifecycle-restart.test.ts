@@ -60,7 +60,7 @@ test.for([
   'a peer that comes back while its old connection is half-open takes its place: %s',
   async ([, dialler, smaller]) => {
     const keys = await orderedKeys()
-    const alice = await startLocal({ key: keys[smaller]!, limits: { handshakeTimeoutMs: 1_000 } })
+    const alice = await startLocal({ key: keys[smaller]!, limits: { handshakeTimeoutMs: 2_000 } })
     const key = keys[1 - smaller]!
     const old = await startNode({ key })
     if (dialler === 'alice') alice.dial(old)
@@ -75,7 +75,7 @@ test.for([
     const lost = alice.sendMsg(old, Buffer.from('nobody takes this'))
     const restarted = startNode({ key })
     // Two handshake timeouts after alice's, another connection cannot have been dialled at the same moment.
-    if (dialler === 'alice') await new Promise(resolve => setTimeout(resolve, 2_000))
+    if (dialler === 'alice') await new Promise(resolve => setTimeout(resolve, 4_000))
     const fresh = await restarted
     await fresh.dial(alice)
     await fresh.event({ type: 'Connected', peerId: alice.peerId })
