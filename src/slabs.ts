@@ -5,7 +5,7 @@
  */
 
 /** What holds little takes a small slab, so that many waiting peers or cut-off frames cost little. */
-const SMALL_BYTES = 4 * 1024
+export const SMALL_BYTES: number = 4 * 1024
 const LARGE_BYTES = 128 * 1024
 
 /** Slabs of each kind that are kept for later: 1 MiB, and 64 MiB, as much as may by default wait for one peer. */
@@ -15,11 +15,9 @@ const MAX_KEPT_LARGE = 512
 const small: Uint8Array[] = []
 const large: Uint8Array[] = []
 
-/** A slab, whose content is arbitrary: a large one for who has more than a small one's bytes to hold. */
-export function takeSlab(bytes: number): Uint8Array {
-  return bytes <= SMALL_BYTES
-    ? (small.pop() ?? new Uint8Array(SMALL_BYTES))
-    : (large.pop() ?? new Uint8Array(LARGE_BYTES))
+/** A slab, whose content is arbitrary. */
+export function takeSlab(isLarge: boolean): Uint8Array {
+  return isLarge ? (large.pop() ?? new Uint8Array(LARGE_BYTES)) : (small.pop() ?? new Uint8Array(SMALL_BYTES))
 }
 
 /** Gives a slab back. Nobody may hold a view of it any more: it will carry the bytes of others. */

@@ -102,7 +102,11 @@ export class RuntimeThread {
   /** The same on the event loop. */
   async untilStarted(): Promise<string[]> {
     this.keepAlive(1)
-    const timer = setTimeout(() => this.#die(SILENT), SILENCE_MS)
+    const timer = setTimeout(() => {
+      // When this thread was busy for long, what the other one said meanwhile is heard before it is judged.
+      this.#drainPort()
+      if (this.#started === undefined) this.#die(SILENT)
+    }, SILENCE_MS)
     try {
       await new Promise<void>(resolve => {
         this.#onStarted = resolve

@@ -30,6 +30,9 @@ export type FrameSink = (run: FrameRun) => void
 /** Asks for room for so many bytes of an incomplete frame; a negative number gives room back, and is always granted. */
 export type FrameRoom = (bytes: number) => boolean
 
+/** A frame of which less is there gathers in small slabs: what is held stays within a few times what has come. */
+const LARGE_FROM_BYTES = 32 * 1024
+
 /**
  * Cuts a byte stream into frames (docs/protocol.md, "Frames"). Stateful: bytes arrive in any pieces. Runs of frames
  * that lie whole in one piece are handed on as one view, without touching their payloads; a frame that spans pieces
@@ -155,7 +158,7 @@ export class FrameDecoder {
   #gather(part: Uint8Array): void {
     while (part.length > 0) {
       if (this.#room === 0) {
-        const slab = takeSlab(this.#have)
+        const slab = takeSlab(this.#have > LARGE_FROM_BYTES)
         this.#slabs.push(slab)
         this.#room = slab.length
       }

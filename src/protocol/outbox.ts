@@ -111,9 +111,8 @@ export class Outbox {
       }
       this.#write()
     }
-    const onDrain = (): void => {
-      this.#write()
-    }
+    // The stream goes on with what it holds in a microtask of its own, queued before this one.
+    const onDrain = (): void => queueMicrotask(() => this.#write())
     const onClose = (): void => {
       if (this.#stream === stream) this.#lose()
     }
@@ -169,7 +168,7 @@ export class Outbox {
       return
     }
     const { windowMessages } = this.#init.limits
-    while (this.#stream === stream && stream.status === 'open' && !stream.writableNeedsDrain) {
+    while (this.#stream === stream && takesMore(stream)) {
       const before = this.#queue.inFlight
       const batch = this.#queue.takeBatch(windowMessages, this.#windowBytes)
       if (batch.length === 0) break
@@ -308,6 +307,14 @@ export class Outbox {
     this.#lose()
     stream.abort(new Error('no message was answered in time'))
   }
+}
+
+/**
+ * Whether the stream has passed on all it was given. While it has not, it must not be given more, whatever the window
+ * says: that is opened by acks, and a hostile peer acks what he has not been sent.
+ */
+function takesMore(stream: Stream): boolean {
+  return stream.status === 'open' && !stream.writableNeedsDrain && stream.writeBufferLength === 0
 }
 
 /** Both directions are open: messages can be written, and acks can come. */

@@ -1,6 +1,6 @@
 import { copyInto } from '../copy.ts'
 import { prefixBytes, readPrefix } from '../framing/index.ts'
-import { giveSlab, takeSlab } from '../slabs.ts'
+import { giveSlab, SMALL_BYTES, takeSlab } from '../slabs.ts'
 import { NumberRing } from './ring.ts'
 
 /** At most so many bytes go to a stream in one `send`. */
@@ -69,7 +69,7 @@ export class SendQueue {
     for (let at = 0; at < frames.length;) {
       let slab = this.#slabs[this.#slabs.length - 1]
       if (slab === undefined || slab.filled === slab.bytes.length) {
-        slab = { bytes: takeSlab(frames.length - at), filled: 0, stale: false }
+        slab = { bytes: takeSlab(frames.length - at > SMALL_BYTES), filled: 0, stale: false }
         this.#slabs.push(slab)
       }
       const fits = Math.min(slab.bytes.length - slab.filled, frames.length - at)

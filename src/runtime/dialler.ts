@@ -161,7 +161,8 @@ export class Dialler {
     }
     this.#active.delete(peer.peerId)
     if (isWanted(attempt)) this.#finish(attempt, failure)
-    this.#startNext()
+    // Not at once: one that needs no connection is over before it returns, and thousands may wait.
+    queueMicrotask(() => this.#startNext())
   }
 
   /** Commands that still wait have not come true: they are told why. */

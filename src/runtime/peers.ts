@@ -170,7 +170,8 @@ export class Peers {
     cancelDials(peerId, PARTED)
     const peer = this.#peers.get(peerId)
     if (peer === undefined) return
-    for (const link of peer.links) void link.close(PARTED)
+    // One that ends at once leaves the list.
+    for (const link of [...peer.links]) void link.close(PARTED)
     this.review(peer, PARTED)
   }
 

@@ -134,6 +134,12 @@ test.each(['start', 'startAsync'])(
   }
 )
 
+test('an application that is busy while its node starts finds it running', async () => {
+  const program = fileURLToPath(new URL('../support/programs/busy-start.mjs', import.meta.url))
+  const { stdout } = await promisify(execFile)(process.execPath, [program], BOUNDED)
+  expect(stdout.trim()).toBe('running')
+})
+
 test('a process that may start no threads is told which flag is missing', async () => {
   const flag = process.allowedNodeEnvironmentFlags.has('--permission')
     ? '--permission'

@@ -53,6 +53,23 @@ describe('memory of messages', () => {
     }
   )
 
+  it('a peer that acks what it has not been sent, and opens its window bit by bit, is not sent more at once for it', async () => {
+    const stream = new TestStream()
+    stream.room = 10
+    const outbox = await outboxOn(stream)
+    let most = 0
+    for (let i = 0; i < 200; i++) {
+      outbox.send(frame(message(i, 250_000)))
+      stream.grant(13)
+      stream.receive(acks(0))
+      most = Math.max(most, stream.writeBufferLength)
+      await turn()
+      most = Math.max(most, stream.writeBufferLength)
+    }
+    // A batch of 256 KiB, and a message that exceeds it.
+    expect(most).toBeLessThan(600_000)
+  })
+
   it('what a stream that was given up still holds is not overwritten either', async () => {
     const stream = new TestStream()
     const outbox = await outboxOn(stream)
