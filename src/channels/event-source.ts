@@ -117,7 +117,6 @@ export class P2pEventSource implements EventSource<P2pEvent> {
     this.#dials.delete(dial)
   }
 
-  /** Each message in memory of its own: the application may clear it, transfer it, or keep it for long. */
   #takeMessage(): P2pEvent {
     const length = readPrefix(this.#bytes, this.#at, this.#end)
     const begin = this.#at + prefixBytes(length)

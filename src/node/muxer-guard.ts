@@ -1,5 +1,6 @@
 import type { MessageStream, Stream, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface'
 import type { Uint8ArrayList } from 'uint8arraylist'
+import { eachPart } from '../parts.ts'
 import { AbuseError } from './conduct.ts'
 import type { Conduct } from './conduct.ts'
 import { LateData } from './late-data.ts'
@@ -247,7 +248,7 @@ export class HeaderScanner {
 
   /** Follows the next bytes. @throws Error when a Data frame is announced that is too long */
   scan(data: Uint8Array | Uint8ArrayList): void {
-    for (const part of data instanceof Uint8Array ? [data] : data) this.#scanPart(part)
+    for (const part of eachPart(data)) this.#scanPart(part)
   }
 
   #scanPart(part: Uint8Array): void {

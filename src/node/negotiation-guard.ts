@@ -1,5 +1,6 @@
 import type { MessageStream } from '@libp2p/interface'
 import type { Uint8ArrayList } from 'uint8arraylist'
+import { eachPart } from '../parts.ts'
 
 /** A line of multistream-select is at most this long, its length at most two bytes. */
 const MAX_LINE_BYTES = 1_024
@@ -68,7 +69,7 @@ class LineReader {
 
   /** Takes bytes; the reason when they are no line. */
   push(data: Uint8Array | Uint8ArrayList): string | undefined {
-    for (const part of data instanceof Uint8Array ? [data] : data) {
+    for (const part of eachPart(data)) {
       for (let at = 0; at < part.length && !this.done; at++) {
         const reason = this.#left > 0 ? this.#character(part[at]!) : this.#prefix(part[at]!)
         if (reason !== undefined) return reason

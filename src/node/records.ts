@@ -6,6 +6,7 @@ import { createCipheriv, createDecipheriv, createSecretKey } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import type { ConnectionEncrypter, MessageStream } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
+import { eachPart } from '../parts.ts'
 
 type Bytes = Uint8Array | Uint8ArrayList
 
@@ -69,7 +70,7 @@ function seal(plaintext: Bytes, nonce: Uint8Array, ad: Uint8Array, key: KeyObjec
   const cipher = createCipheriv(CIPHER, key, nonce, OPTIONS)
   if (ad.length > 0) cipher.setAAD(ad, { plaintextLength: plaintext.byteLength })
   const sealed = new Uint8ArrayList()
-  for (const part of partsOf(plaintext)) sealed.append(cipher.update(part))
+  for (const part of eachPart(plaintext)) sealed.append(cipher.update(part))
   cipher.final()
   sealed.append(cipher.getAuthTag())
   return sealed
@@ -83,7 +84,7 @@ function open(ciphertext: Bytes, nonce: Uint8Array, ad: Uint8Array, key: KeyObje
   decipher.setAuthTag(ciphertext.subarray(length))
   const opened = new Uint8ArrayList()
   let left = length
-  for (const part of partsOf(ciphertext)) {
+  for (const part of eachPart(ciphertext)) {
     if (left === 0) break
     const text = part.length > left ? part.subarray(0, left) : part
     opened.append(decipher.update(text))
@@ -91,10 +92,6 @@ function open(ciphertext: Bytes, nonce: Uint8Array, ad: Uint8Array, key: KeyObje
   }
   decipher.final()
   return opened
-}
-
-function partsOf(bytes: Bytes): Iterable<Uint8Array> {
-  return bytes instanceof Uint8Array ? [bytes] : bytes
 }
 
 /**

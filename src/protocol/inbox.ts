@@ -10,7 +10,7 @@ import {
   readPrefix
 } from '../framing/index.ts'
 import type { FrameRoom, FrameRun } from '../framing/index.ts'
-import { eachPart } from './stream-data.ts'
+import { eachPart } from '../parts.ts'
 
 export interface InboxLimits {
   /** Largest message taken, in bytes. */

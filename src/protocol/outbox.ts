@@ -2,10 +2,10 @@ import type { Stream } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
 import type { Cancel, Clock } from '../clock.ts'
 import { AckDecoder, AckStatus } from '../framing/index.ts'
+import { eachPart } from '../parts.ts'
 import { AckClock } from './ack-clock.ts'
 import type { AckLimits } from './ack-clock.ts'
 import { SendQueue } from './send-queue.ts'
-import { eachPart } from './stream-data.ts'
 
 /** How a message ended; `undefined` is accepted. The reasons are those of the Status event. */
 export type Outcome =

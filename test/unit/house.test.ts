@@ -7,6 +7,7 @@ const LAYERS: Record<string, number> = {
   'errors.ts': 0,
   'clock.ts': 0,
   'copy.ts': 0,
+  'parts.ts': 0,
   'slabs.ts': 0,
   framing: 1,
   identity: 1,
