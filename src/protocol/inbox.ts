@@ -11,6 +11,7 @@ import {
 } from '../framing/index.ts'
 import type { FrameRoom, FrameRun } from '../framing/index.ts'
 import { eachPart } from '../parts.ts'
+import { ReadPause } from './read-pause.ts'
 
 export interface InboxLimits {
   /** Largest message taken, in bytes. */
@@ -50,8 +51,7 @@ export class Inbox {
   /** Acks of this read: runs of equal status. */
   readonly #statuses: AckStatus[] = []
   readonly #counts: number[] = []
-  #paused = false
-  #resuming = false
+  readonly #pause: ReadPause
   #timedFrame = -1
   #cancelTimer: Cancel | undefined
   #closed = false
@@ -61,9 +61,14 @@ export class Inbox {
     this.#decoder = new FrameDecoder(init.limits.maxMessageBytes, run => this.#take(run), init.hold)
     const { stream } = init
     stream.addEventListener('message', event => this.#read(event.data))
-    stream.addEventListener('drain', () => this.#resume())
-    // Told in the middle of a write, when what is sent in answer would be left lying.
-    stream.addEventListener('idle', () => queueMicrotask(() => this.#resume()))
+    this.#pause = new ReadPause(stream, {
+      ending: () => {
+        this.#cancelTimer?.()
+        this.#cancelTimer = undefined
+        this.#timedFrame = -1
+      },
+      ended: () => this.#watchFrame()
+    })
     // A muxer frame may carry the last message and the end at once, and the stream tells the end first. A reset stream
     // or a lost connection has told its close by then: only an orderly end can cut a frame off on purpose.
     stream.addEventListener('end', () => queueMicrotask(() => this.#end()))
@@ -135,47 +140,23 @@ export class Inbox {
     const acks = encodeAcks(this.#statuses, this.#counts)
     this.#statuses.length = this.#counts.length = 0
     try {
-      if (!this.#init.stream.send(acks)) this.#pause()
+      if (!this.#init.stream.send(acks)) this.#stopReading()
     } catch {
       // The stream has just ended: the sender learns from that what it can know.
     }
   }
 
   /** The peer does not read his acks: stop reading his messages until he does. */
-  #pause(): void {
-    const { stream, limits, clock } = this.#init
-    if (this.#paused || stream.readStatus !== 'readable') return
-    this.#paused = true
+  #stopReading(): void {
+    if (!this.#pause.begin()) return
+    const { limits, clock } = this.#init
     this.#cancelTimer?.()
     this.#cancelTimer = clock.after(limits.messageTimeoutMs, () => this.#fail('acks were not read in time'))
-    // Pausing inside a dispatch that `resume` has begun would be undone by it: `#resume` does it afterwards.
-    if (!this.#resuming) stream.pause()
-  }
-
-  #resume(): void {
-    const { stream } = this.#init
-    if (!this.#paused || this.#closed || this.#resuming || !allIsWritten(stream)) return
-    this.#paused = false
-    this.#cancelTimer?.()
-    this.#cancelTimer = undefined
-    this.#timedFrame = -1
-    if (stream.readStatus === 'paused') {
-      this.#resuming = true
-      stream.resume()
-      this.#resuming = false
-      // `#pause` may have been wanted during the dispatch that `resume` made.
-      if (this.#wantsPause(stream)) stream.pause()
-    }
-    this.#watchFrame()
-  }
-
-  #wantsPause(stream: Stream): boolean {
-    return this.#paused && stream.readStatus === 'readable'
   }
 
   /** Sees to it that an incomplete frame has a deadline: one timer a frame, none between frames. */
   #watchFrame(): void {
-    if (this.#paused || this.#closed) return
+    if (this.#pause.active || this.#closed) return
     const { clock, limits } = this.#init
     const serial = this.#decoder.partial ? this.#decoder.partialSerial : -1
     if (serial === this.#timedFrame) return
@@ -227,6 +208,7 @@ export class Inbox {
   #close(): void {
     if (!this.#closed) this.#decoder.release()
     this.#closed = true
+    this.#pause.stop()
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
   }
@@ -246,9 +228,4 @@ function encodeAcks(statuses: readonly AckStatus[], counts: readonly number[]): 
     }
   }
   return bytes
-}
-
-/** Whether every ack has left. Room for a few bytes is no reason to read on: the acks that wait would never end. */
-function allIsWritten(stream: Stream): boolean {
-  return stream.status === 'open' && stream.writeBufferLength === 0 && !stream.writableNeedsDrain
 }

@@ -1,3 +1,4 @@
+export { ReadPause } from './read-pause.ts'
 export { Inbox } from './inbox.ts'
 export type { InboxLimits } from './inbox.ts'
 export { Outbox } from './outbox.ts'

@@ -5,6 +5,7 @@ import { AckDecoder, AckStatus } from '../framing/index.ts'
 import { eachPart } from '../parts.ts'
 import { AckClock } from './ack-clock.ts'
 import type { AckLimits } from './ack-clock.ts'
+import { allHasLeft } from './read-pause.ts'
 import { SendQueue } from './send-queue.ts'
 
 /** How a message ended; `undefined` is accepted. The reasons are those of the Status event. */
@@ -314,7 +315,7 @@ export class Outbox {
  * says: that is opened by acks, and a hostile peer acks what he has not been sent.
  */
 function takesMore(stream: Stream): boolean {
-  return stream.status === 'open' && !stream.writableNeedsDrain && stream.writeBufferLength === 0
+  return stream.status === 'open' && allHasLeft(stream)
 }
 
 /** Both directions are open: messages can be written, and acks can come. */
