@@ -139,7 +139,7 @@ export function guardLines(judged) {
   return judged.map(({ size, flight, peer, atLeast, ratio, ok, failure }) => {
     const measured = failure === undefined ? `measured ${number(ratio)} ×` : `failed: ${failure}`
     const what = `${bytesText(size)}, ${count(flight)} in flight: at least ${atLeast} × ${peer}`
-    return `${ok ? 'ok  ' : 'FAIL'}  ${what}; ${measured}`
+    return `${ok ? 'ok    ' : 'FAILED'}  ${what}; ${measured}`
   })
 }
 
