@@ -32,20 +32,28 @@ export function guardedCells() {
 }
 
 /**
- * Each guard with the ratio that was measured: the median of the rounds' own ratios, because whatever disturbs the
- * machine disturbs neighbours alike.
+ * The guards of these cells, each with the ratio that was measured: the median of the rounds' own ratios, because
+ * whatever disturbs the machine disturbs neighbours alike.
  */
 export function judge(cells) {
-  return GUARDS.map(guard => {
-    const { size, flight, peer, atLeast } = guard
-    const { results } = cells.find(cell => cell.size === size && cell.flight === flight)
-    const [ours, theirs] = [OURS, peer].map(name => results.find(result => result.contender === name))
-    const failure = ours.failure ?? theirs.failure
-    if (failure !== undefined) return { ...guard, ok: false, failure }
-    const theirRates = rates(theirs)
-    const ratio = median(rates(ours).map((rate, round) => rate / theirRates[round]))
-    return { ...guard, ratio, ok: ratio >= atLeast }
-  })
+  return cells.flatMap(({ size, flight, results }) =>
+    GUARDS.filter(guard => guard.size === size && guard.flight === flight).map(guard => {
+      const [ours, theirs] = [OURS, guard.peer].map(name => results.find(result => result.contender === name))
+      const failure = ours.failure ?? theirs.failure
+      if (failure !== undefined) return { ...guard, ok: false, failure }
+      const theirRates = rates(theirs)
+      const ratio = median(rates(ours).map((rate, round) => rate / theirRates[round]))
+      return { ...guard, ratio, ok: ratio >= guard.atLeast }
+    })
+  )
+}
+
+/**
+ * Whether a guard is below what it wants so far, by measurement. A few short rounds on a machine with other things to
+ * do may err: then there are more of them, and all of them count.
+ */
+export function isInDoubt(cell) {
+  return judge([cell]).some(({ ok, failure }) => !ok && failure === undefined)
 }
 
 function rates({ rounds }) {

@@ -4,7 +4,7 @@ import { createCertificate } from './certificate.mjs'
 import { writeChart } from './chart.mjs'
 import { measureConnecting, measureCrowd } from './connecting.mjs'
 import { CONTENDERS } from './contenders/index.mjs'
-import { guardedCells, judge } from './guard.mjs'
+import { guardedCells, isInDoubt, judge } from './guard.mjs'
 import { boundedFlight, MIN_SIZE } from './load.mjs'
 import { measureCell } from './messages.mjs'
 import { withChildren } from './processes.mjs'
@@ -35,7 +35,7 @@ const PRESETS = {
     rounds: 5,
     ms: 1_000
   },
-  guard: { only: CONTENDERS, cells: guardedCells(), rounds: 5, ms: 500 }
+  guard: { only: CONTENDERS, cells: guardedCells(), rounds: 5, maxRounds: 20, ms: 500 }
 }
 
 const HELP = `npm run bench -- [options]
@@ -61,7 +61,7 @@ if (options === undefined) process.exitCode = 2
 else if (options.help) console.log(HELP)
 else process.exitCode = await run(options)
 
-async function run({ preset, only, cells, rounds, ms, long, publish }) {
+async function run({ preset, only, cells, rounds, maxRounds, ms, long, publish }) {
   const contenders = await loadable(CONTENDERS.filter(name => only.includes(name)))
   const sections = SECTIONS.filter(name => only.includes(name))
   const environment = report.environment()
@@ -80,7 +80,7 @@ async function run({ preset, only, cells, rounds, ms, long, publish }) {
   const tls = await createCertificate()
   for (const { size, flight, contenders: wanted = contenders } of planned) {
     const title = `${report.bytesText(size)}, ${flight} in flight`
-    const init = { contenders: wanted, size, flight, rounds, ms, tls }
+    const init = { contenders: wanted, size, flight, rounds, maxRounds, isInDoubt, ms, tls }
     results.cells.push(
       await part(title, async show => measureCell({ ...init, progress: show }), report.cellTable)
     )
@@ -161,7 +161,7 @@ function readOptions() {
     }
   })
   const preset = values.guard ? 'guard' : values.full ? 'full' : 'quick'
-  const { only, cells, rounds, ms } = PRESETS[preset]
+  const { only, cells, rounds, maxRounds, ms } = PRESETS[preset]
   const sizes = values.sizes?.split(',').map(readSize)
   const flights = values.flight?.split(',').map(text => readWhole('--flight', text, 65_536))
   const own = sizes !== undefined || flights !== undefined
@@ -171,6 +171,7 @@ function readOptions() {
     only: values.only === undefined ? only : readNames(values.only),
     cells: own && preset !== 'guard' ? grid(sizes ?? unique('size'), flights ?? unique('flight')) : cells,
     rounds: values.rounds === undefined ? rounds : readWhole('--rounds', values.rounds, 1_000),
+    maxRounds,
     ms,
     long: values.long,
     publish: values.publish,

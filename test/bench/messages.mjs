@@ -11,12 +11,13 @@ const GRACE_MS = 30_000
 
 /**
  * Measures one cell: contenders side by side in processes of their own, taking turns for a number of rounds, each
- * round beginning with another one.
+ * round beginning with another one. While what came of it is in doubt there are more rounds, up to `maxRounds`.
  *
- * @param {{ contenders: string[], size: number, flight: number, rounds: number, ms: number, tls: object,
- *   progress: (what: string) => void }} init
+ * @param {{ contenders: string[], size: number, flight: number, rounds: number, maxRounds?: number, ms: number,
+ *   isInDoubt: (cell: object) => boolean, tls: object, progress: (what: string) => void }} init
  */
-export async function measureCell({ contenders, size, flight, rounds, ms, tls, progress }) {
+export async function measureCell(init) {
+  const { contenders, size, flight, rounds, maxRounds = rounds, isInDoubt, ms, tls, progress } = init
   const pairs = contenders.map(contender => new Pair(contender, size, flight))
   try {
     progress('starting')
@@ -25,18 +26,19 @@ export async function measureCell({ contenders, size, flight, rounds, ms, tls, p
       progress(`${pair.contender}, proof`)
       await pair.prove(ms)
     }
-    for (let round = 0; round < rounds; round++) {
+    const cell = () => ({ size, flight, results: pairs.map(pair => pair.result()) })
+    for (let round = 0; round < rounds || (round < maxRounds && isInDoubt(cell())); round++) {
       for (let turn = 0; turn < pairs.length; turn++) {
         const pair = pairs[(round + turn) % pairs.length]
-        progress(`${pair.contender}, round ${round + 1}/${rounds}`)
+        progress(`${pair.contender}, round ${round + 1}`)
         await pair.measure(ms)
       }
     }
     await Promise.all(pairs.map(async pair => pair.weigh()))
+    return cell()
   } finally {
     for (const pair of pairs) pair.kill()
   }
-  return { size, flight, results: pairs.map(pair => pair.result()) }
 }
 
 function cpu({ cpuSeconds }) {
