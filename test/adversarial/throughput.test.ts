@@ -1,11 +1,14 @@
 /**
  * What honest peers keep of their message rate while somebody attacks at full speed.
  *
- * The attacker is a process with a core of its own; the node and its honest peers have the others. It takes from them
- * by merely running all the same (caches, the kernel, whoever else is on this machine), which is no merit of the attack:
- * so its CPU share is measured, and the undisturbed rate is taken while a harmless process burns the same share of the
- * same core. Both are measured in turns, in one run, and compared turn by turn: whatever else runs on the machine
- * disturbs the two halves of a turn alike, or spoils one turn, which the median does not heed.
+ * The attacker is a process with a core of its own; the node and its honest peers share another. It takes from them by
+ * merely running all the same (caches, the kernel), which is no merit of the attack: so its CPU share is measured, and
+ * the undisturbed rate is taken while a harmless process burns the same share of the same core. Both are measured in
+ * turns, in one run, and compared turn by turn.
+ *
+ * What somebody else on this machine takes of the honest core is no merit of the attack either, and an attack that costs
+ * a tenth of a core costs a fifth of half a core. So rates are messages for each second of the core that there was for
+ * the node and its peers: what they used, and what was left idle, as it is when somebody is kept waiting.
  *
  * An attacker has a full bucket, and the allowances of a peer if he is one, until he is cut off: his outbreak, which is
  * measured apart. From then on he goes on as fast as he can, for as long as it takes.
@@ -18,7 +21,7 @@ import { LONG, startNode } from '../support/node-process.ts'
 import { createAttacker } from './attacker.ts'
 import { startProgram } from './program.ts'
 import type { Program } from './program.ts'
-import { cpuMs, residentMiBOf } from './usage.ts'
+import { cpuMs, idleMs, residentMiBOf } from './usage.ts'
 
 const ATTACKS = ['connect flood', 'handshake flood', 'varint flood', 'oversize prefixes', 'stream flood']
 /**
@@ -41,9 +44,9 @@ const GROWN_MIB = 192
 const CALL_MS = 500
 
 const CORES = availableParallelism()
-/** The attacker's core is the last one; the others are for the node and its peers. */
+/** The node and its peers run on the first core, the attacker on the last one. */
+const HONEST_CORE = 0
 const ATTACKERS_CORE = CORES - 1
-const OTHER_CORES = `0-${CORES - 2}`
 
 test('two honest peers keep their message rate under every attack', { timeout: TEST_MS }, async () => {
   const honestKeys = [await generatePrivateKey(), await generatePrivateKey()]
@@ -78,22 +81,25 @@ test('two honest peers keep their message rate under every attack', { timeout: T
     const start = { target: node.peerId, address: target, key: honestKeys[index], window: WINDOW }
     await program.call('start', start)
   }
-  for (const { pid } of CORES > 1 ? [node, ...honest] : []) keepTo(pid, OTHER_CORES)
+  const party = { node: node.pid, honest }
+  for (const { pid } of [node, ...honest]) keepTo(pid, HONEST_CORE)
   // What is compiled and allocated on the way to full speed is no part of any turn.
-  await rateDuring(honest, async () => pause(2_000))
+  await pause(2_000)
 
   const before = residentMiBOf(node.pid)
   let peak = before
   const crew = await Promise.all(
     keys.map(async (key, index) => createAttacker(attackers, { target, from: `127.7.${index}.1`, key }))
   )
-  const table = ['attack | turn | attempts | its CPU | the node’s CPU | messages/s without | with | kept']
+  const table = [
+    'attack | turn | attempts | its CPU | the node’s CPU | messages/s of the core without | with | kept'
+  ]
   const kept = new Map<string, number>()
   const overall = new Map<string, number>()
   for (const [index, name] of ATTACKS.entries()) {
     let share = 0
     const attack = async (ms: number): Promise<Half> => {
-      const half = await halfTurn(honest, node.pid, attackers.pid, async () =>
+      const half = await halfTurn(party, attackers.pid, async () =>
         crew[index]!.call<number>('assault', { name, ms })
       )
       share = half.share
@@ -101,7 +107,7 @@ test('two honest peers keep their message rate under every attack', { timeout: T
       return half
     }
     const rest = async (): Promise<Half> =>
-      halfTurn(honest, node.pid, spinner.pid, async () => spinner.call('spin', { ms: HALF_TURN_MS, share }))
+      halfTurn(party, spinner.pid, async () => spinner.call('spin', { ms: HALF_TURN_MS, share }))
     const note = (turn: string, attacked: Half, undisturbed: Half): number => {
       const ratio = attacked.rate / undisturbed.rate
       const figures = [attacked.share, attacked.nodesShare].map(figure => figure.toFixed(2))
@@ -142,53 +148,56 @@ test('two honest peers keep their message rate under every attack', { timeout: T
 
 interface Report {
   acknowledged: number
-  /** When it was counted, in milliseconds since 1970. */
-  at: number
+}
+
+/** The processes whose messages count. */
+interface Party {
+  node: number
+  honest: Program[]
 }
 
 /** What came of an action: what it returned, and what was measured while it lasted. */
 interface Half {
   result: unknown
-  /** Acknowledged messages a second, of all honest peers. */
+  /** Acknowledged messages of all honest peers for each second of the core that there was for them and the node. */
   rate: number
   /** CPU of the process that acted, and of the node, in cores. */
   share: number
   nodesShare: number
 }
 
-async function halfTurn(
-  honest: Program[],
-  nodePid: number,
-  actorPid: number,
-  action: () => Promise<unknown>
-): Promise<Half> {
-  const pids = [actorPid, nodePid]
-  const begin = performance.now()
-  const before = pids.map(cpuMs)
-  let result: unknown
-  const rate = await rateDuring(honest, async () => {
-    result = await action()
-  })
-  const [share, nodesShare] = pids.map((pid, i) => (cpuMs(pid) - before[i]!) / (performance.now() - begin))
-  return { result, rate, share: Math.min(1, share!), nodesShare: nodesShare! }
+async function halfTurn(party: Party, actorPid: number, action: () => Promise<unknown>): Promise<Half> {
+  const { node, honest } = party
+  const measure = async (): Promise<Record<'at' | 'messages' | 'actor' | 'node' | 'there', number>> => {
+    const reports = await Promise.all(honest.map(async one => one.call<Report>('report')))
+    const used = [node, ...honest.map(({ pid }) => pid)].map(cpuMs)
+    return {
+      at: performance.now(),
+      messages: totalOf(reports.map(({ acknowledged }) => acknowledged)),
+      actor: cpuMs(actorPid),
+      node: used[0]!,
+      there: totalOf(used) + idleMs(HONEST_CORE)
+    }
+  }
+  const before = await measure()
+  const result = await action()
+  const after = await measure()
+  const elapsed = after.at - before.at
+  return {
+    result,
+    rate: ((after.messages - before.messages) * 1_000) / (after.there - before.there),
+    share: Math.min(1, (after.actor - before.actor) / elapsed),
+    nodesShare: (after.node - before.node) / elapsed
+  }
 }
 
-/** Acknowledged messages a second, of all honest peers, while `action` lasts. */
-async function rateDuring(honest: Program[], action: () => Promise<unknown>): Promise<number> {
-  const reports = async (): Promise<Report[]> =>
-    Promise.all(honest.map(async one => one.call<Report>('report')))
-  const before = await reports()
-  await action()
-  const after = await reports()
-  return after.reduce((sum, { acknowledged, at }, index) => {
-    const earlier = before[index]!
-    return sum + ((acknowledged - earlier.acknowledged) * 1_000) / (at - earlier.at)
-  }, 0)
+function totalOf(values: number[]): number {
+  return values.reduce((total, value) => total + value, 0)
 }
 
-/** Lets a process and its threads run on these cores only. */
-function keepTo(pid: number, cores: string): void {
-  execFileSync('taskset', ['-a', '-c', '-p', cores, String(pid)])
+/** Lets a process and its threads run on this core only. */
+function keepTo(pid: number, core: number): void {
+  execFileSync('taskset', ['-a', '-c', '-p', String(core), String(pid)])
 }
 
 async function pause(ms: number): Promise<void> {

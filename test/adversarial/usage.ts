@@ -12,6 +12,13 @@ export function cpuMs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS
 }
 
+/** Time that a core has had nothing to do since the machine began, in milliseconds. */
+export function idleMs(core: number): number {
+  const [, fields] = new RegExp(`^cpu${core} (.*)$`, 'm').exec(readFileSync('/proc/stat', 'utf8'))!
+  const [, , , idle, waitingForDisks] = fields!.split(' ')
+  return (Number(idle) + Number(waitingForDisks)) * TICK_MS
+}
+
 /** Memory of a process that is in RAM, in MiB. */
 export function residentMiBOf(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1_024

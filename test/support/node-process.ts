@@ -33,9 +33,9 @@ import { afterAll, onTestFinished, TestRunner } from 'vitest'
 export const LONG: boolean = process.env['BITVMX_LONG'] === '1'
 
 /** A call without an answer for so long fails, in milliseconds. */
-const CALL_DEADLINE_MS = 30_000
+const CALL_DEADLINE_MS = 60_000
 /** `event` waits so long by default, in milliseconds. */
-const EVENT_DEADLINE_MS = 10_000
+const EVENT_DEADLINE_MS = 30_000
 
 /** A machine that runs many tests at once is slow to shake hands. */
 const PATIENT = { handshakeTimeoutMs: 30_000 }

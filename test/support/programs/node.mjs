@@ -24,7 +24,7 @@ const scope = {
     }
     return data
   },
-  event(match, deadlineMs = 10_000) {
+  event(match, deadlineMs = 30_000) {
     const index = log.findIndex(event => matches(event, match))
     if (index >= 0) return log.splice(index, 1)[0]
     const end = performance.now() + deadlineMs
