@@ -62,7 +62,7 @@ const FLOODS: Flood[] = [
   {
     name: 'acks that are asked for and not read',
     times: 1,
-    bytes: 60 * MIB,
+    bytes: 12 * MIB,
     cpuMs: 6_000,
     grownMiB: 120
   },
