@@ -17,7 +17,7 @@ import { guardNegotiation } from './negotiation-guard.ts'
 import { PendingHandshakes } from './pending.ts'
 import type { Pending } from './pending.ts'
 import { tuneCiphers, tuneRecords } from './records.ts'
-import { writeTogether } from './tuning.ts'
+import { tuneSocket } from './tuning.ts'
 
 /** The only security protocol spoken (docs/protocol.md, "Connections"). */
 const NOISE_PROTOCOLS: readonly string[] = ['/noise']
@@ -154,7 +154,7 @@ async function outbound<T>(connection: MultiaddrConnection, upgrade: () => Promi
 }
 
 function guardConnection(connection: MultiaddrConnection, failed?: (reason: string) => void): void {
-  writeTogether(connection)
+  tuneSocket(connection)
   guardNegotiation(connection, NOISE_PROTOCOLS, reason => {
     failed?.(reason)
     connection.abort(new Error(reason))

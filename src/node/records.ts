@@ -7,6 +7,7 @@ import type { KeyObject } from 'node:crypto'
 import type { ConnectionEncrypter, MessageStream } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { eachPart } from '../parts.ts'
+import { readOnce, release } from '../release.ts'
 
 type Bytes = Uint8Array | Uint8ArrayList
 
@@ -36,7 +37,7 @@ interface Noise extends ConnectionEncrypter {
 /** The parts of upstream's encrypted connection that are used here. */
 interface EncryptedConnection extends MessageStream {
   decoder: { lengthDecoder: (data: Uint8ArrayList) => number }
-  handshake: { decrypt: (record: Uint8ArrayList) => Bytes }
+  handshake: { decrypt: (record: Uint8ArrayList, dst?: Uint8Array) => Bytes }
   decrypt: (record: Uint8ArrayList) => Bytes
 }
 
@@ -70,7 +71,7 @@ function seal(plaintext: Bytes, nonce: Uint8Array, ad: Uint8Array, key: KeyObjec
   const cipher = createCipheriv(CIPHER, key, nonce, OPTIONS)
   if (ad.length > 0) cipher.setAAD(ad, { plaintextLength: plaintext.byteLength })
   const sealed = new Uint8ArrayList()
-  for (const part of eachPart(plaintext)) sealed.append(cipher.update(part))
+  for (const part of eachPart(plaintext)) sealed.append(readOnce(cipher.update(part)))
   cipher.final()
   sealed.append(cipher.getAuthTag())
   return sealed
@@ -87,7 +88,7 @@ function open(ciphertext: Bytes, nonce: Uint8Array, ad: Uint8Array, key: KeyObje
   for (const part of eachPart(ciphertext)) {
     if (left === 0) break
     const text = part.length > left ? part.subarray(0, left) : part
-    opened.append(decipher.update(text))
+    opened.append(readOnce(decipher.update(text)))
     left -= text.length
   }
   decipher.final()
@@ -97,7 +98,8 @@ function open(ciphertext: Bytes, nonce: Uint8Array, ad: Uint8Array, key: KeyObje
 /**
  * Reads Noise records in the place of upstream, which passes over any number of records of 0 bytes, though they hold no
  * tag and so do not decode; throws an error at the end of every read; and copies each record to have a place for what is
- * decrypted, though only short ones are decrypted into it.
+ * decrypted, though only short ones are decrypted into it. Nothing that was read from the socket is held on to: records
+ * come one behind the other, so with the end of a piece all of it is done with.
  */
 export function tuneRecords(connection: MessageStream): void {
   const encrypted = connection as EncryptedConnection
@@ -107,7 +109,12 @@ export function tuneRecords(connection: MessageStream): void {
     if (length === 0) throw new Error('a Noise record of 0 bytes')
     return length
   }
-  const decryptShort = encrypted.decrypt.bind(encrypted)
-  encrypted.decrypt = record =>
-    record.byteLength < MIN_NATIVE_BYTES ? decryptShort(record) : encrypted.handshake.decrypt(record)
+  encrypted.decrypt = record => {
+    const length = record.byteLength - TAG_BYTES
+    if (length < 0) throw new Error(`a Noise record of ${record.byteLength} bytes, shorter than its tag`)
+    const isShort = record.byteLength < MIN_NATIVE_BYTES
+    const opened = encrypted.handshake.decrypt(record, isShort ? Buffer.allocUnsafe(length) : undefined)
+    for (const part of record) release(part, Infinity)
+    return opened
+  }
 }

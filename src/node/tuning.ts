@@ -5,6 +5,7 @@
 import { Socket } from 'node:net'
 import type { MessageStream, Stream } from '@libp2p/interface'
 import type { Uint8ArrayList } from 'uint8arraylist'
+import { readOnce, release } from '../release.ts'
 
 /** Plaintext in a full Noise record: 65,535 bytes less the tag (Noise specification, "Message format"). */
 const RECORD_PAYLOAD_BYTES = 65_519
@@ -27,21 +28,30 @@ interface WritingConnection {
 
 /**
  * Writes what one turn of the event loop has to say with one system call. Upstream makes one for each piece, two for
- * each Noise record, and goes on only when the socket has taken a piece that fills it.
+ * each Noise record, and goes on only when the socket has taken a piece that fills it. What is read from the socket and
+ * what the system has taken may be freed at once.
  */
-export function writeTogether(connection: MessageStream): void {
+export function tuneSocket(connection: MessageStream): void {
   const writing = connection as unknown as WritingConnection
   const { socket } = writing
   if (!(socket instanceof Socket)) return
+  socket.prependListener('data', readOnce)
   const uncork = (): void => socket.uncork()
+  const write = (data: Uint8ArrayList): boolean => {
+    const pieces = [...data]
+    const last = pieces.length - 1
+    for (let i = 0; i < last; i++) socket.write(pieces[i]!)
+    // Pieces are taken in order. After an error it is not known who still looks at them.
+    return socket.write(pieces[last]!, err => {
+      if (err == null) for (const piece of pieces) release(piece, 0)
+    })
+  }
   writing.sendData = data => {
     if (socket.writableCorked === 0) {
       socket.cork()
       process.nextTick(uncork)
     }
-    let canSendMore = true
-    const pieces = data.byteLength <= JOINED_BYTES ? [data.subarray()] : data
-    for (const piece of pieces) canSendMore = socket.write(piece)
+    const canSendMore = data.byteLength > JOINED_BYTES ? write(data) : socket.write(data.subarray())
     if (!canSendMore) uncork()
     return { sentBytes: data.byteLength, canSendMore }
   }

@@ -11,6 +11,7 @@ import {
 } from '../framing/index.ts'
 import type { FrameRoom, FrameRun } from '../framing/index.ts'
 import { eachPart } from '../parts.ts'
+import { release } from '../release.ts'
 import { ReadPause } from './read-pause.ts'
 
 export interface InboxLimits {
@@ -37,6 +38,12 @@ export interface InboxInit {
   /** What the peer sent breaks the protocol. */
   malformed: (reason: string) => void
 }
+
+/**
+ * Bytes of a muxer's header: if no more stand before a piece of a stream in its memory, nothing else does (yamux
+ * specification, "Framing").
+ */
+const MUXER_HEADER_BYTES = 12
 
 /** How long a refusal as too large may take to leave before the stream is reset anyway, in milliseconds. */
 const LAST_ACK_TIMEOUT_MS = 1_000
@@ -82,6 +89,7 @@ export class Inbox {
     for (const part of eachPart(data)) {
       if (this.#closed || !this.#init.listening()) return
       const fault = this.#decoder.push(part)
+      release(part, MUXER_HEADER_BYTES)
       if (fault === undefined) continue
       if (fault.kind === 'malformed') this.#fail(fault.reason)
       else this.#refuseTooLarge()

@@ -9,6 +9,7 @@ const LAYERS: Record<string, number> = {
   'copy.ts': 0,
   'parts.ts': 0,
   'slabs.ts': 0,
+  'release.ts': 0,
   framing: 1,
   identity: 1,
   addresses: 1,

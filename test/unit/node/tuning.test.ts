@@ -6,7 +6,8 @@ import type { MessageStream, Stream, StreamMuxer } from '@libp2p/interface'
 import { multiaddrConnectionPair } from '@libp2p/utils'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { tuneStream, writeTogether } from '../../../src/node/tuning.ts'
+import { tuneSocket, tuneStream } from '../../../src/node/tuning.ts'
+import { readOnce, release } from '../../../src/release.ts'
 
 interface Header {
   type: number
@@ -19,6 +20,9 @@ interface TappedMuxer extends StreamMuxer {
 
 const DATA = 0
 const WINDOW_UPDATE = 1
+const MIB = 1024 * 1024
+/** Node 20 frees nothing early. */
+const EARLY = 'transfer' in ArrayBuffer.prototype
 
 async function turn(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve))
@@ -99,6 +103,7 @@ describe('a connection that writes together', () => {
     arrived: () => string
     writes: () => number
     ended: Promise<void>
+    remote: Socket
   }> {
     const server = createServer()
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
@@ -126,8 +131,8 @@ describe('a connection that writes together', () => {
       sendData: () => ({ sentBytes: 0, canSendMore: true }),
       sendReset: () => socket.resetAndDestroy()
     }
-    writeTogether(writing as unknown as MessageStream)
-    return { writing, arrived: () => text, writes: () => writes, ended }
+    tuneSocket(writing as unknown as MessageStream)
+    return { writing, arrived: () => text, writes: () => writes, ended, remote }
   }
 
   const list = (...texts: string[]): Uint8ArrayList =>
@@ -151,6 +156,54 @@ describe('a connection that writes together', () => {
     expect(writing.sendData(list('x'.repeat(size)))).toEqual({ sentBytes: size, canSendMore: false })
     expect(writes()).toBe(1)
     while (arrived().length < size) await turn()
+  })
+
+  it.skipIf(!EARLY)('frees what the system has taken, when it has taken it', async () => {
+    const { writing, arrived } = await open()
+    const pieces = [1, 2, 3].map(value => readOnce(new Uint8Array(4 * MIB).fill(value)))
+    const kept = new Uint8Array(MIB).fill(4)
+    writing.sendData(new Uint8ArrayList(...pieces, kept))
+    const whole = (): boolean => pieces.every(({ length }) => length === 4 * MIB)
+    // More than the system takes at once: none of it goes before all of it may.
+    expect(whole()).toBe(true)
+    while (writing.socket.writableLength > 0) {
+      expect(whole()).toBe(true)
+      await turn()
+    }
+    await turn()
+    expect(pieces.map(({ length }) => length)).toEqual([0, 0, 0])
+    expect(kept).toHaveLength(MIB)
+    while (arrived().length < 13 * MIB) await turn()
+    expect(new Set(arrived().slice(0, 4 * MIB))).toEqual(new Set(['\x01']))
+    expect(new Set(arrived().slice(8 * MIB, 12 * MIB))).toEqual(new Set(['\x03']))
+  })
+
+  it('frees nothing that the system has not taken', async () => {
+    const { writing } = await open()
+    const pieces = [1, 2, 3].map(value => readOnce(new Uint8Array(8 * MIB).fill(value)))
+    writing.sendData(new Uint8ArrayList(...pieces))
+    const closed = new Promise(resolve => writing.socket.once('close', resolve))
+    writing.socket.on('error', () => {})
+    writing.socket.destroy()
+    await closed
+    await turn()
+    expect(pieces.map(({ length }) => length)).toEqual([8 * MIB, 8 * MIB, 8 * MIB])
+  })
+
+  it.skipIf(!EARLY)('lets what it has read be freed', async () => {
+    const { writing, remote } = await open()
+    const pieces: Buffer[] = []
+    let bytes = 0
+    writing.socket.on('data', piece => {
+      pieces.push(piece)
+      bytes += piece.length
+    })
+    remote.write(new Uint8Array(MIB))
+    while (bytes < MIB) await turn()
+    const long = pieces.filter(({ length }) => length >= 8 * 1024)
+    expect(long.length).toBeGreaterThan(0)
+    for (const piece of long) release(piece, 0)
+    expect(long.filter(({ length }) => length > 0)).toEqual([])
   })
 
   it('says what it had to say before a reset', async () => {

@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Inbox } from '../../../src/protocol/index.ts'
 import type { InboxLimits } from '../../../src/protocol/index.ts'
+import { readOnce } from '../../../src/release.ts'
 import {
   acks,
   concat,
@@ -83,6 +84,33 @@ function repeat(status: number, count: number): number[] {
 }
 
 describe('inbox', () => {
+  describe('memory of what it has read', () => {
+    const early = 'transfer' in ArrayBuffer.prototype
+    /** A piece of a stream behind so many other bytes, in memory that may be freed, and a piece that is not. */
+    const pieces = (before: number): [Uint8Array, Uint8Array] => {
+      const bytes = concat([...frames(100, 9_000), frame(message(2, 9_000)).subarray(0, 5_000)])
+      const memory = readOnce(concat([new Uint8Array(before), bytes]))
+      return [memory.subarray(before), frame(message(2, 9_000)).slice(5_000)]
+    }
+
+    it.each([0, 12])('is freed when nothing but a header stands before it: %i bytes', before => {
+      const scene = new Scene()
+      const [first, rest] = pieces(before)
+      scene.stream.receive(first)
+      if (early) expect(first).toHaveLength(0)
+      scene.stream.receive(rest)
+      expect(scene.taken).toEqual([message(0, 100), message(1, 9_000), message(2, 9_000)])
+      expect(scene.statuses).toEqual([0, 0, 0])
+    })
+
+    it('is kept when more stands before it, which another stream may not have read', () => {
+      const scene = new Scene()
+      const [first] = pieces(13)
+      scene.stream.receive(first)
+      expect(first.length).toBeGreaterThan(0)
+    })
+  })
+
   describe('acks', () => {
     it('answer every message, in order, all of one read in one piece', () => {
       const scene = new Scene()
