@@ -121,7 +121,7 @@ export class P2pEventSource implements EventSource<P2pEvent> {
     const length = readPrefix(this.#bytes, this.#at, this.#end)
     const begin = this.#at + prefixBytes(length)
     this.#at = begin + length
-    const data = this.#pool.copy(this.#bytes.subarray(begin, this.#at))
+    const data = this.#pool.copy(this.#bytes, begin, this.#at)
     this.#frames--
     this.#eventsRead++
     Atomics.add(this.#control, Word.bytesRead, data.length)

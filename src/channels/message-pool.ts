@@ -1,5 +1,5 @@
 import { markAsUntransferable } from 'node:worker_threads'
-import { copyInto, copyOf } from '../copy.ts'
+import { copyOf } from '../copy.ts'
 
 /** Messages of up to a quarter of this share buffers of this size, as Node's own small Buffers do. */
 const POOL_BYTES = 8_192
@@ -15,17 +15,18 @@ export class MessagePool {
   #pool = new Uint8Array(0)
   #at = 0
 
-  /** A copy for the application. */
-  copy(message: Uint8Array): Uint8Array {
-    const { length } = message
-    if (length <= ON_HEAP_BYTES || length > POOL_BYTES / 4) return copyOf(message)
+  /** A copy, for the application, of the message that stands there. */
+  copy(bytes: Uint8Array, begin: number, end: number): Uint8Array {
+    const length = end - begin
+    if (length <= ON_HEAP_BYTES || length > POOL_BYTES / 4) return copyOf(bytes.subarray(begin, end))
     if (this.#at + length > this.#pool.length) {
       this.#pool = new Uint8Array(POOL_BYTES)
       this.#at = 0
       markAsUntransferable(this.#pool.buffer)
     }
+    // Unlike `set` it needs no view of the source, which would cost as much as the copy.
+    Buffer.prototype.copy.call(bytes, this.#pool, this.#at, begin, end)
     const copy = this.#pool.subarray(this.#at, this.#at + length)
-    copyInto(copy, 0, message)
     this.#at += length
     return copy
   }
