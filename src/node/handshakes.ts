@@ -16,6 +16,7 @@ import { isPeersFault } from './link.ts'
 import { guardNegotiation } from './negotiation-guard.ts'
 import { PendingHandshakes } from './pending.ts'
 import type { Pending } from './pending.ts'
+import { handOver } from './hand-over.ts'
 import { tuneCiphers, tuneRecords } from './records.ts'
 import { tuneSocket } from './tuning.ts'
 
@@ -154,6 +155,7 @@ async function outbound<T>(connection: MultiaddrConnection, upgrade: () => Promi
 }
 
 function guardConnection(connection: MultiaddrConnection, failed?: (reason: string) => void): void {
+  handOver(connection)
   tuneSocket(connection)
   guardNegotiation(connection, NOISE_PROTOCOLS, reason => {
     failed?.(reason)
@@ -173,6 +175,7 @@ export function guardEncrypter(
     const { connection, remotePeer, streamMuxer } = secured
     identified(connection, remotePeer.toString())
     tuneRecords(connection)
+    handOver(connection)
     if (streamMuxer === undefined)
       guardNegotiation(connection, YAMUX_PROTOCOLS, reason => connection.abort(new Error(reason)))
     return secured

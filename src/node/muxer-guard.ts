@@ -3,6 +3,7 @@ import type { Uint8ArrayList } from 'uint8arraylist'
 import { eachPart } from '../parts.ts'
 import { AbuseError } from './conduct.ts'
 import type { Conduct } from './conduct.ts'
+import { handOver } from './hand-over.ts'
 import { LateData } from './late-data.ts'
 import { OpeningStream } from './opening-stream.ts'
 import { tuneStream } from './tuning.ts'
@@ -134,6 +135,7 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
 
   muxer.onCreateStream = options => {
     const stream = onCreateStream(options)
+    handOver(stream)
     tuneStream(stream)
     late.watch(stream)
     opened(stream, connection)
@@ -145,6 +147,7 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     const counts = !isFirst
     isFirst = false
     if (counts) conduct.opened()
+    handOver(stream)
     tuneStream(stream)
     late.watch(stream)
     remoteStreams++

@@ -185,7 +185,7 @@ export const ROWS: readonly Row[] = [
   malformed('more than the window', /window exceeded/i),
   malformed('a stream with an even number', /both endpoints are clients/i),
   malformed('a flipped bit in a record', /decrypt/),
-  malformed('a record too short to be one', /chunk|decrypt/i),
+  malformed('a record too short to be one', /Noise record|decrypt/i),
   malformed('a record of 0 bytes', /record of 0 bytes/),
   malformed('a record of 64 KiB of garbage', /decrypt|authenticate/),
   malformed('a record that was sent before', /decrypt/),

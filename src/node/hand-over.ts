@@ -1,0 +1,58 @@
+import type { MessageStream } from '@libp2p/interface'
+import type { Uint8ArrayList } from 'uint8arraylist'
+
+type Bytes = Uint8Array | Uint8ArrayList
+type Listener = (event: { data: Bytes }) => void
+
+/** The parts of libp2p's AbstractMessageStream that are used here. */
+interface ReadStream {
+  readBuffer: Uint8ArrayList
+  readStatus: string
+  remoteWriteStatus: string
+  addEventListener: (...args: unknown[]) => void
+  removeEventListener: (...args: unknown[]) => void
+  onData: (data: Bytes) => void
+  maybeDispatchEnd: () => void
+}
+
+/**
+ * Hands what arrives on a stream to its listener by a plain call (docs/decisions/0010). Upstream puts it into a buffer,
+ * takes it out again and dispatches an event, on each of three layers. It still does whenever that makes a difference:
+ * while the reading is paused, or something waits to be read, or there is not exactly one listener. To be called before
+ * anybody listens.
+ */
+export function handOver(stream: MessageStream): void {
+  const read = stream as unknown as ReadStream
+  const addEventListener = read.addEventListener.bind(read)
+  const removeEventListener = read.removeEventListener.bind(read)
+  const onData = read.onData.bind(read)
+  const listeners = new Set<unknown>()
+  /** Listeners are functions without options; once there was another one, all is left to upstream. */
+  let isPlain = true
+
+  read.addEventListener = (...args) => {
+    const [type, listener, options] = args
+    if (type === 'message') {
+      isPlain &&= typeof listener === 'function' && options === undefined
+      listeners.add(listener)
+    }
+    addEventListener(...args)
+  }
+  read.removeEventListener = (...args) => {
+    if (args[0] === 'message') listeners.delete(args[1])
+    removeEventListener(...args)
+  }
+  read.onData = data => {
+    const isDirect =
+      isPlain && listeners.size === 1 && read.readStatus === 'readable' && read.readBuffer.byteLength === 0
+    if (!isDirect || data.byteLength === 0) {
+      onData(data)
+      return
+    }
+    for (const listener of listeners) (listener as Listener)({ data })
+    // As upstream ends a dispatch.
+    if (read.readBuffer.byteLength > 0 || read.remoteWriteStatus !== 'closed') return
+    read.readStatus = 'closed'
+    read.maybeDispatchEnd()
+  }
+}
