@@ -12,13 +12,13 @@ import { ipOfMultiaddr, rateSubject } from '../addresses/index.ts'
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import { guardServer } from './doorway.ts'
+import { handOver } from './hand-over.ts'
 import { isPeersFault } from './link.ts'
 import { guardNegotiation } from './negotiation-guard.ts'
 import { PendingHandshakes } from './pending.ts'
 import type { Pending } from './pending.ts'
-import { handOver } from './hand-over.ts'
 import { tuneCiphers, tuneRecords } from './records.ts'
-import { tuneSocket } from './tuning.ts'
+import { tuneReads, tuneSocket } from './tuning.ts'
 
 /** The only security protocol spoken (docs/protocol.md, "Connections"). */
 const NOISE_PROTOCOLS: readonly string[] = ['/noise']
@@ -171,17 +171,20 @@ export function guardEncrypter(
   tuneCiphers(encrypter)
   const secureInbound = encrypter.secureInbound.bind(encrypter)
   const secureOutbound = encrypter.secureOutbound.bind(encrypter)
-  const guard = <S extends SecuredConnection>(secured: S): S => {
+  const guard = <S extends SecuredConnection>(secured: S, below: MessageStream): S => {
     const { connection, remotePeer, streamMuxer } = secured
     identified(connection, remotePeer.toString())
     tuneRecords(connection)
+    tuneReads(below)
     handOver(connection)
     if (streamMuxer === undefined)
       guardNegotiation(connection, YAMUX_PROTOCOLS, reason => connection.abort(new Error(reason)))
     return secured
   }
-  encrypter.secureInbound = async (connection, options) => guard(await secureInbound(connection, options))
-  encrypter.secureOutbound = async (connection, options) => guard(await secureOutbound(connection, options))
+  encrypter.secureInbound = async (connection, options) =>
+    guard(await secureInbound(connection, options), connection)
+  encrypter.secureOutbound = async (connection, options) =>
+    guard(await secureOutbound(connection, options), connection)
   return encrypter
 }
 

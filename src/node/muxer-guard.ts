@@ -187,7 +187,9 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     // What follows a fault in the same piece is for nobody.
     if (muxer.status === 'closed') return
     const { header } = frame
-    const { type, flag, streamID } = header
+    const { type, flag, streamID, length } = header
+    // Upstream would take a frame without a length again and again. There is none, unless a defect loses bytes.
+    if (!(length >= 0)) throw new Error('a muxer frame without a length')
     // Upstream ends its streams then, and keeps the connection under them open for as long as the remote likes. One
     // goodbye is enough: while the connection ends, each more is a frame without content.
     if (type === Type.goAway && streamID === 0) {

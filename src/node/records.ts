@@ -98,8 +98,8 @@ function open(ciphertext: Bytes, nonce: Uint8Array, ad: Uint8Array, key: KeyObje
 /**
  * Reads Noise records in the place of upstream, which passes over any number of records of 0 bytes, though they hold no
  * tag and so do not decode; throws an error at the end of every read; and copies each record to have a place for what is
- * decrypted, though only short ones are decrypted into it. Nothing that was read from the socket is held on to: records
- * come one behind the other, so with the end of a piece all of it is done with.
+ * decrypted, though only short ones are decrypted into it. No record is opened in the memory it came in, and they come one
+ * behind the other: with the end of a piece all of it is done with.
  */
 export function tuneRecords(connection: MessageStream): void {
   const encrypted = connection as EncryptedConnection

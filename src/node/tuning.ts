@@ -28,20 +28,19 @@ interface WritingConnection {
 
 /**
  * Writes what one turn of the event loop has to say with one system call. Upstream makes one for each piece, two for
- * each Noise record, and goes on only when the socket has taken a piece that fills it. What is read from the socket and
- * what the system has taken may be freed at once.
+ * each Noise record, and goes on only when the socket has taken a piece that fills it. What the system has taken may be
+ * freed at once.
  */
 export function tuneSocket(connection: MessageStream): void {
   const writing = connection as unknown as WritingConnection
   const { socket } = writing
   if (!(socket instanceof Socket)) return
-  socket.prependListener('data', readOnce)
   const uncork = (): void => socket.uncork()
   const write = (data: Uint8ArrayList): boolean => {
     const pieces = [...data]
     const last = pieces.length - 1
     for (let i = 0; i < last; i++) socket.write(pieces[i]!)
-    // Pieces are taken in order. After an error it is not known who still looks at them.
+    // Called when the system is done with all of them.
     return socket.write(pieces[last]!, err => {
       if (err == null) for (const piece of pieces) release(piece, 0)
     })
@@ -61,6 +60,16 @@ export function tuneSocket(connection: MessageStream): void {
     uncork()
     sendReset()
   }
+}
+
+/**
+ * Lets what is read from now on be freed when it has been read. Only from the moment on in which every record is opened
+ * by `tuneRecords`: upstream opens short ones in the memory they came in, as it does those that came in one read with the
+ * end of the handshake.
+ */
+export function tuneReads(connection: MessageStream): void {
+  const { socket } = connection as unknown as WritingConnection
+  if (socket instanceof Socket) socket.prependListener('data', readOnce)
 }
 
 /** The parts of libp2p's yamux stream that are used here. */

@@ -56,6 +56,20 @@ test('two nodes that dial each other at the same moment, again and again', async
   await expectFull(alice, bob)
 })
 
+test('a peer that writes its messages behind the handshake without waiting, cut anywhere', async () => {
+  const create = startAttackers()
+  const node = await startLocal()
+  const peer = await create({ target: node.addresses[0]! })
+  // What was opened where it lay in the first read is still needed when the second one comes.
+  const messages = [new Uint8Array(9_000).fill(7), new Uint8Array(600).map((_, i) => i)]
+  expect(await peer.call('hurry', { messages })).toEqual([0, 0])
+  for (const message of messages) {
+    const { data } = await node.event({ type: 'Data', peerId: peer.peerId })
+    expect(Buffer.compare(data, message)).toBe(0)
+  }
+  await expectFull(node)
+})
+
 test('a large message over a link that is just fast enough', async () => {
   // The law of the defaults, 8 MiB in 30 s, at an eighth of both: 280 KB/s is the least; the link has 400.
   const limits = { maxMessageBytes: 1_048_576, messageTimeoutMs: 3_750, ackTimeoutMs: 1_250 }

@@ -11,7 +11,7 @@ const GRACE_MS = 30_000
 
 /**
  * Measures one cell: contenders side by side in processes of their own, taking turns for a number of rounds, each
- * round beginning with another one. While what came of it is in doubt there are more rounds, up to `maxRounds`.
+ * round beginning with another one. If what came of it is in doubt there are `maxRounds`, all of which count.
  *
  * @param {{ contenders: string[], size: number, flight: number, rounds: number, maxRounds?: number, ms: number,
  *   isInDoubt: (cell: object) => boolean, tls: object, progress: (what: string) => void }} init
@@ -27,12 +27,14 @@ export async function measureCell(init) {
       await pair.prove(ms)
     }
     const cell = () => ({ size, flight, results: pairs.map(pair => pair.result()) })
-    for (let round = 0; round < rounds || (round < maxRounds && isInDoubt(cell())); round++) {
+    let planned = rounds
+    for (let round = 0; round < planned; round++) {
       for (let turn = 0; turn < pairs.length; turn++) {
         const pair = pairs[(round + turn) % pairs.length]
         progress(`${pair.contender}, round ${round + 1}`)
         await pair.measure(ms)
       }
+      if (round + 1 === rounds && maxRounds > rounds && isInDoubt(cell())) planned = maxRounds
     }
     await Promise.all(pairs.map(async pair => pair.weigh()))
     return cell()

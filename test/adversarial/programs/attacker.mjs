@@ -6,7 +6,7 @@ import { assaults } from './assaults.mjs'
 import { floods } from './floods.mjs'
 import { begin, play } from './scripts.mjs'
 import { readIdentity } from './wire/identity.mjs'
-import { accept, COMMS, connect, lines, MULTISTREAM, Wire } from './wire/session.mjs'
+import { accept, COMMS, connect, lines, MULTISTREAM, SessionStream, Wire } from './wire/session.mjs'
 import { Flag, frame, Type } from './wire/yamux.mjs'
 import { serve } from './serve.mjs'
 
@@ -293,6 +293,38 @@ const methods = {
     for (let i = 0; i < count; i++) await current.frame({ type: Type.ping, flags: Flag.syn, length: i })
     await (await current.messages()).end()
     return answers
+  },
+  /**
+   * Waits for nothing: two messages are written behind the handshake, in one segment with its end. The second one is in
+   * two records, and the segment ends in the middle of the last. Their statuses.
+   */
+  hurry: async ({ actor, messages: [long, short] }) => {
+    const second = prefixed(Buffer.from(short))
+    const half = second.length >> 1
+    let stream, rest
+    const trailing = session => {
+      // Nothing may come between the two parts of the last record.
+      session.grantWindow = session.answerPings = false
+      session.onStream = () => {}
+      stream = new SessionStream(session, session.nextStream)
+      session.nextStream += 2
+      session.streams.set(stream.id, stream)
+      const write = fields => session.seal(frame({ stream: stream.id, ...fields }))
+      const records = [
+        write({ type: Type.windowUpdate, flags: Flag.syn }),
+        write({ type: Type.data, body: lines(MULTISTREAM, COMMS) }),
+        write({ type: Type.data, body: prefixed(Buffer.from(long)) }),
+        write({ type: Type.data, body: second.subarray(0, half), length: second.length }),
+        session.seal(second.subarray(half))
+      ]
+      rest = records[4].subarray(10)
+      return Buffer.concat([...records.slice(0, 4), records[4].subarray(0, 10)])
+    }
+    const session = await attackers.get(actor).connect({ trailing })
+    await stream.read(lines(MULTISTREAM, COMMS).length)
+    const first = await stream.readAck()
+    await session.wire.send(rest)
+    return [first, await stream.readAck()]
   },
   /** Tries to come in like anybody: what the node said, and whether it took a message. */
   enter: async ({ actor }) => {

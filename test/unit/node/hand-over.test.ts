@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import type { Uint8ArrayList } from 'uint8arraylist'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 import { handOver } from '../../../src/node/hand-over.ts'
 import { seed, TestStream } from '../protocol/support.ts'
 
@@ -9,7 +9,17 @@ type Action =
   | { what: 'data'; bytes: number }
   | { what: 'end' | 'push'; bytes: number }
   | { what: 'deafen' | 'hear' | 'pause' | 'resume' | 'reset' | 'abort' | 'turn' }
-  | { what: 'listen' | 'unlisten' | 'listen with options' | 'pause when read' | 'abort when read' }
+  | {
+      what:
+        | 'listen'
+        | 'unlisten'
+        | 'listen with options'
+        | 'pause when read'
+        | 'abort when read'
+        | 'deafen when read'
+        | 'listen when read'
+        | 'data when read'
+    }
 
 const actions = fc.array(
   fc.oneof(
@@ -19,14 +29,13 @@ const actions = fc.array(
       weight: 6,
       arbitrary: fc.record({
         what: fc.constantFrom(
+          ...(['pause', 'resume', 'turn', 'deafen', 'hear', 'listen', 'unlisten'] as const),
           ...([
-            'pause',
-            'resume',
-            'turn',
-            'listen',
-            'unlisten',
             'pause when read',
-            'abort when read'
+            'abort when read',
+            'deafen when read',
+            'listen when read',
+            'data when read'
           ] as const)
         )
       })
@@ -107,6 +116,15 @@ async function play(script: Action[], tune: (stream: TestStream) => void): Promi
           if (open()) stream.pause()
         })
         break
+      case 'deafen when read':
+        on.push(() => stream.removeEventListener('message', first))
+        break
+      case 'listen when read':
+        on.push(() => stream.addEventListener('message', second))
+        break
+      case 'data when read':
+        on.push(() => stream.receive(some(2)))
+        break
       case 'abort when read':
         on.push(() => stream.abort(new Error('over')))
         break
@@ -123,6 +141,24 @@ it('nothing can be noticed of it, whatever happens to the stream', async () => {
     }),
     { seed, numRuns: 1_000 }
   )
+})
+
+it('takes what a listener throws for a defect of this side, and goes on', () => {
+  const stream = new TestStream()
+  handOver(stream)
+  const thrown: Array<() => void> = []
+  vi.spyOn(process, 'nextTick').mockImplementation(action => void thrown.push(action as () => void))
+  onTestFinished(() => void vi.restoreAllMocks())
+  let calls = 0
+  stream.addEventListener('message', () => {
+    calls++
+    throw new Error('a defect')
+  })
+  stream.receive(new Uint8Array(1))
+  stream.receiveEnd(new Uint8Array(1))
+  expect([calls, stream.readStatus, stream.readableEnded]).toEqual([2, 'closed', true])
+  expect(thrown).toHaveLength(2)
+  for (const again of thrown) expect(again).toThrow('a defect')
 })
 
 it('makes no event of what arrives', () => {
