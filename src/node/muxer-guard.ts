@@ -1,6 +1,7 @@
 import type { MessageStream, Stream, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { eachPart } from '../parts.ts'
+import { MUXER_HEADER_BYTES } from '../protocol/index.ts'
 import { AbuseError } from './conduct.ts'
 import type { Conduct } from './conduct.ts'
 import { handOver } from './hand-over.ts'
@@ -9,8 +10,6 @@ import { OpeningStream } from './opening-stream.ts'
 import { tuneStream } from './tuning.ts'
 import { Unsent } from './unsent.ts'
 
-/** A yamux header: version, type, flags (2), stream ID (4), length (4); yamux specification, "Framing". */
-const HEADER_BYTES = 12
 const Type = { data: 0, windowUpdate: 1, ping: 2, goAway: 3 } as const
 const Flag = { syn: 1, ack: 2, fin: 4, rst: 8 } as const
 
@@ -270,7 +269,7 @@ export class HeaderScanner {
     const index = this.#collected++
     if (index === 1) this.#type = byte
     else if (index >= 8) this.#length = this.#length * 256 + byte
-    if (this.#collected < HEADER_BYTES) return
+    if (this.#collected < MUXER_HEADER_BYTES) return
     const length = this.#length
     this.#collected = 0
     this.#length = 0

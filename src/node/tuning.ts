@@ -5,16 +5,17 @@
 import { Socket } from 'node:net'
 import type { MessageStream, Stream } from '@libp2p/interface'
 import type { Uint8ArrayList } from 'uint8arraylist'
+import { MUXER_HEADER_BYTES } from '../protocol/index.ts'
 import { readOnce, release } from '../release.ts'
 
 /** Plaintext in a full Noise record: 65,535 bytes less the tag (Noise specification, "Message format"). */
 const RECORD_PAYLOAD_BYTES = 65_519
 /**
- * Largest piece that goes into one Data frame: with the frame's header of 12 bytes it fills two Noise records. Upstream
+ * Largest piece that goes into one Data frame: with the frame's header it fills two Noise records. Upstream
  * fills a frame with all that the window allows; smaller ones let the remote read, and open its window again, while the
  * next is being encrypted.
  */
-const MAX_FRAME_BYTES = 2 * RECORD_PAYLOAD_BYTES - 12
+const MAX_FRAME_BYTES = 2 * RECORD_PAYLOAD_BYTES - MUXER_HEADER_BYTES
 
 /** So little is cheaper copied into one piece than handed to the socket in several. */
 const JOINED_BYTES = 4_096

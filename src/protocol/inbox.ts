@@ -39,11 +39,8 @@ export interface InboxInit {
   malformed: (reason: string) => void
 }
 
-/**
- * Bytes of a muxer's header: if no more stand before a piece of a stream in its memory, nothing else does (yamux
- * specification, "Framing").
- */
-const MUXER_HEADER_BYTES = 12
+/** A yamux header: version, type, flags (2), stream ID (4), length (4); yamux specification, "Framing". */
+export const MUXER_HEADER_BYTES = 12
 
 /** How long a refusal as too large may take to leave before the stream is reset anyway, in milliseconds. */
 const LAST_ACK_TIMEOUT_MS = 1_000
@@ -89,6 +86,7 @@ export class Inbox {
     for (const part of eachPart(data)) {
       if (this.#closed || !this.#init.listening()) return
       const fault = this.#decoder.push(part)
+      // If no more than its header stands before a piece, nothing of another stream does.
       release(part, MUXER_HEADER_BYTES)
       if (fault === undefined) continue
       if (fault.kind === 'malformed') this.#fail(fault.reason)

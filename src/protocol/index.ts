@@ -1,5 +1,5 @@
 export { ReadPause } from './read-pause.ts'
-export { Inbox } from './inbox.ts'
+export { Inbox, MUXER_HEADER_BYTES } from './inbox.ts'
 export type { InboxLimits } from './inbox.ts'
 export { Outbox } from './outbox.ts'
 export type { Outcome, OutboxLimits } from './outbox.ts'

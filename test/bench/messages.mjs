@@ -31,7 +31,7 @@ export async function measureCell(init) {
     for (let round = 0; round < planned; round++) {
       for (let turn = 0; turn < pairs.length; turn++) {
         const pair = pairs[(round + turn) % pairs.length]
-        progress(`${pair.contender}, round ${round + 1}`)
+        progress(`${pair.contender}, round ${round + 1}/${planned}`)
         await pair.measure(ms)
       }
       if (round + 1 === rounds && maxRounds > rounds && isInDoubt(cell())) planned = maxRounds

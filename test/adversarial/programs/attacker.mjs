@@ -6,7 +6,7 @@ import { assaults } from './assaults.mjs'
 import { floods } from './floods.mjs'
 import { begin, play } from './scripts.mjs'
 import { readIdentity } from './wire/identity.mjs'
-import { accept, COMMS, connect, lines, MULTISTREAM, SessionStream, Wire } from './wire/session.mjs'
+import { accept, COMMS, connect, lines, MULTISTREAM, Wire } from './wire/session.mjs'
 import { Flag, frame, Type } from './wire/yamux.mjs'
 import { serve } from './serve.mjs'
 
@@ -306,9 +306,7 @@ const methods = {
       // Nothing may come between the two parts of the last record.
       session.grantWindow = session.answerPings = false
       session.onStream = () => {}
-      stream = new SessionStream(session, session.nextStream)
-      session.nextStream += 2
-      session.streams.set(stream.id, stream)
+      stream = session.reserveStream()
       const write = fields => session.seal(frame({ stream: stream.id, ...fields }))
       const records = [
         write({ type: Type.windowUpdate, flags: Flag.syn }),

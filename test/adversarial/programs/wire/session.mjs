@@ -121,11 +121,17 @@ export class Session {
     })
   }
 
-  /** Opens a stream, not negotiated. */
-  async stream() {
+  /** Takes the next number for a stream; nothing is sent. */
+  reserveStream() {
     const stream = new SessionStream(this, this.nextStream)
     this.nextStream += 2
     this.streams.set(stream.id, stream)
+    return stream
+  }
+
+  /** Opens a stream, not negotiated. */
+  async stream() {
+    const stream = this.reserveStream()
     await this.frame({ type: Type.windowUpdate, flags: Flag.syn, stream: stream.id })
     return stream
   }
