@@ -27,6 +27,8 @@ export type { Limits, P2pOptions, RateLimit } from './options.ts'
 export type { AllowList, Runtime } from './application/controls.ts'
 export type {
   Command,
+  DialFailure,
+  DisconnectCode,
   MisbehaviourCause,
   P2pEvent,
   PriorityEvent,

@@ -165,12 +165,13 @@ export class P2pEventSource implements EventSource<P2pEvent> {
     const [peerId] = this.#connected
     if (peerId !== undefined) {
       this.#connected.delete(peerId)
-      return { type: 'Disconnected', peerId, reason }
+      return { type: 'Disconnected', peerId, code: 'stopped', reason }
     }
     const [dial] = this.#dials
     if (dial === undefined) return undefined
     const [id, remote] = dial
     this.#dials.delete(id)
-    return { type: 'Error', code: 'ERR_DIAL_FAILED', message: `dial ended: ${reason}`, peerId: remote, id }
+    const message = `dial ended: ${reason}`
+    return { type: 'Error', code: 'ERR_DIAL_FAILED', message, peerId: remote, id, why: 'denied' }
   }
 }

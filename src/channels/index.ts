@@ -1,6 +1,8 @@
 export type {
   Command,
   ControlEvent,
+  DialFailure,
+  DisconnectCode,
   MisbehaviourCause,
   P2pEvent,
   PriorityEvent,

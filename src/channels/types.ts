@@ -2,6 +2,9 @@
  * What crosses the three channels. Tagged unions: a `switch` over `type` that misses a case fails the type check.
  */
 import type { P2pErrorCode } from '../errors.ts'
+import type { DialFailure, DisconnectCode } from '../outcomes.ts'
+
+export type { DialFailure, DisconnectCode }
 
 /** What an application can ask of the network through the sender channel. */
 export type Command =
@@ -61,12 +64,23 @@ export type P2pEvent =
   | { type: 'Status'; peerId: string; id: number; ok: boolean; reason?: StatusFailure }
   /** A token bucket ran empty, once per episode: the subject has been disconnected and is barred until a token is back. */
   | { type: 'ConnectionLimit'; peerId?: string; ip?: string; cause: MisbehaviourCause }
-  /** Something failed. `id` names the command it answers, where there is one. */
-  | { type: 'Error'; code: P2pErrorCode; message: string; peerId?: string; id?: number }
+  /**
+   * Something failed. `id` names the command it answers, where there is one; a dial that failed also has `why`. `ip`: the
+   * remote address, where there is one.
+   */
+  | {
+      type: 'Error'
+      code: P2pErrorCode
+      message: string
+      peerId?: string
+      id?: number
+      why?: DialFailure
+      ip?: string
+    }
   /** A peer became reachable: it has admitted us and we have admitted it. `id` names the Dial that led to it. */
   | { type: 'Connected'; peerId: string; address: string; direction: 'inbound' | 'outbound'; id?: number }
-  /** A peer is no longer reachable. */
-  | { type: 'Disconnected'; peerId: string; reason: string }
+  /** A peer is no longer reachable. `reason` is for people and may change, `code` is for programs. */
+  | { type: 'Disconnected'; peerId: string; code: DisconnectCode; reason: string }
 
 /** Every event that is neither Data nor Status: rare, never dropped, and carried as text between threads. */
 export type ControlEvent = Exclude<P2pEvent, { type: 'Data' | 'Status' }>

@@ -1,5 +1,5 @@
 export { createNode, MAX_INBOUND_STREAMS } from './node.ts'
 export type { Node } from './node.ts'
-export type { Link } from './link.ts'
+export type { Link, LinkEnd } from './link.ts'
 export { unsentBytes } from './carrier.ts'
 export type { StreamUse } from './muxer-guard.ts'

@@ -4,11 +4,18 @@ import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import { PROTOCOL_ID } from '../framing/index.ts'
 import { publicKeyHashOf } from '../identity/index.ts'
+import type { DisconnectCode } from '../outcomes.ts'
 import { AbuseError } from './conduct.ts'
 import { heardOn } from './hearing.ts'
 
 /** Graceful closing gives way to an abort after so many milliseconds. */
 const CLOSE_TIMEOUT_MS = 500
+
+/** How a connection ended: for programs, and for people. */
+export interface LinkEnd {
+  code: DisconnectCode
+  reason: string
+}
 
 /** One authenticated connection to a peer. */
 export class Link {
@@ -33,7 +40,7 @@ export class Link {
   openedAt = 0
   /** The peer has shown that he admitted us; inbound links are admitted by being dialled. */
   admitted: boolean
-  #endReason: string | undefined
+  #end: LinkEnd | undefined
 
   /** What the peer did wrong that ended the connection, if that is why it ended. */
   fault: { cause: 'malformed-message' | 'protocol-abuse'; reason: string } | undefined
@@ -55,11 +62,14 @@ export class Link {
     this.begunAt = connection.timeline.open
     this.admitted = direction === 'inbound'
     connection.addEventListener('close', ({ error, local }) => {
-      if (error === undefined) this.#endReason ??= 'the remote closed the connection'
-      else if (this.#endReason === undefined) {
-        this.#endReason = messageOf(error)
+      if (error === undefined) {
+        this.#end ??= { code: 'remote-closed', reason: 'the remote closed the connection' }
+      } else if (this.#end === undefined) {
+        const reason = messageOf(error)
+        const isFault = local === true && isPeersFault(error)
         const cause = error instanceof AbuseError ? 'protocol-abuse' : 'malformed-message'
-        if (local === true && isPeersFault(error)) this.fault = { cause, reason: this.#endReason }
+        if (isFault) this.fault = { cause, reason }
+        this.#end = { code: isFault ? 'protocol' : 'lost', reason }
       }
       closed(this)
     })
@@ -67,12 +77,12 @@ export class Link {
 
   /** Usable: neither side has begun to end it. */
   get open(): boolean {
-    return this.#endReason === undefined && this.connection.status === 'open'
+    return this.#end === undefined && this.connection.status === 'open'
   }
 
-  /** Why the link ended, once it has. */
-  get endReason(): string {
-    return this.#endReason ?? 'the connection ended'
+  /** How the link ended, once it has. */
+  get end(): LinkEnd {
+    return this.#end ?? { code: 'lost', reason: 'the connection ended' }
   }
 
   /** When bytes of the peer last arrived, on the runtime's clock. */
@@ -108,15 +118,15 @@ export class Link {
   }
 
   /** Closes in an orderly way, by force if that takes long. */
-  async close(reason: string): Promise<void> {
-    this.#endReason ??= reason
+  async close(end: LinkEnd): Promise<void> {
+    this.#end ??= end
     await closeConnection(this.connection)
   }
 
   /** Resets the connection now. */
-  abort(reason: string): void {
-    this.#endReason ??= reason
-    this.connection.abort(new Error(reason))
+  abort(end: LinkEnd): void {
+    this.#end ??= end
+    this.connection.abort(new Error(end.reason))
   }
 }
 

@@ -2,9 +2,11 @@ import { lookup } from 'node:dns/promises'
 import type { Stream } from '@libp2p/interface'
 import { parseDialAddress, toMultiaddr } from '../addresses/index.ts'
 import { messageOf, P2pError } from '../errors.ts'
+import type { P2pErrorCode } from '../errors.ts'
 import { PROTOCOL_ID } from '../framing/index.ts'
 import type { Denial } from '../gater/index.ts'
 import type { Link, Node } from '../node/index.ts'
+import type { DialFailure } from '../outcomes.ts'
 
 export interface DialTarget {
   peerId: string
@@ -14,6 +16,16 @@ export interface DialTarget {
   timeoutMs: number
   /** Ends the dial early. */
   signal: AbortSignal
+}
+
+/** Why a dial came to nothing, for programs and for people. */
+export class DialError extends P2pError {
+  readonly why: DialFailure
+
+  constructor(why: DialFailure, message: string, code: P2pErrorCode = 'ERR_DIAL_FAILED', cause?: unknown) {
+    super(code, message, { cause })
+    this.why = why
+  }
 }
 
 /** A dial that the peer admitted. */
@@ -28,7 +40,7 @@ export interface Dialled {
  * away closes it only after our side is complete; agreeing to the protocol on a first stream is what shows admission.
  *
  * @param denialOf why our own gater denied a connection during this dial, if it did
- * @throws P2pError ERR_DIAL_FAILED, ERR_PEER_MISMATCH or ERR_NOT_ALLOWED, telling apart in words what happened
+ * @throws DialError ERR_DIAL_FAILED, ERR_PEER_MISMATCH or ERR_NOT_ALLOWED, telling apart in words what happened
  */
 export async function dialPeer(
   node: Node,
@@ -48,7 +60,7 @@ export async function dialPeer(
     const late = timeout.aborted && denial === undefined
     const told = late ? timedOut(target, link) : explain(err, target, link, denial)
     // Whoever ended the dial may have closed the connection already, in an orderly way.
-    if (link?.open === true) link.abort(told.message)
+    if (link?.open === true) link.abort({ code: 'lost', reason: told.message })
     throw told
   }
 }
@@ -72,9 +84,9 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
   })
 }
 
-function timedOut({ address, timeoutMs }: DialTarget, link: Link | undefined): P2pError {
+function timedOut({ address, timeoutMs }: DialTarget, link: Link | undefined): DialError {
   const missing = link === undefined ? 'no connection' : 'connected, but not admitted'
-  return new P2pError('ERR_DIAL_FAILED', `dial to ${address} timed out: ${missing} in ${timeoutMs} ms`)
+  return new DialError('timed-out', `dial to ${address} timed out: ${missing} in ${timeoutMs} ms`)
 }
 
 function explain(
@@ -82,53 +94,52 @@ function explain(
   target: DialTarget,
   link: Link | undefined,
   denial: Denial | undefined
-): P2pError {
+): DialError {
   const { peerId, address } = target
-  const failed = (what: string): P2pError =>
-    new P2pError('ERR_DIAL_FAILED', `dial to ${address} failed: ${what}`, { cause: err })
+  const failed = (why: DialFailure, what: string): DialError =>
+    new DialError(why, `dial to ${address} failed: ${what}`, 'ERR_DIAL_FAILED', err)
 
   if (
     denial?.reason === 'peer-mismatch' ||
     messageOf(err).includes('does not match expected remote identity key')
   ) {
     const actual = denial?.peerId === undefined ? 'another peer' : denial.peerId
-    return new P2pError('ERR_PEER_MISMATCH', `${address} is ${actual}, wanted ${peerId}`, { cause: err })
+    return new DialError('mismatch', `${address} is ${actual}, wanted ${peerId}`, 'ERR_PEER_MISMATCH', err)
   }
   if (denial !== undefined) {
-    return new P2pError('ERR_NOT_ALLOWED', `dial to ${address} denied here: ${denialText(denial)}`, {
-      cause: err
-    })
+    const message = `dial to ${address} denied here: ${denialText(denial)}`
+    return new DialError('denied', message, 'ERR_NOT_ALLOWED', err)
   }
-  if (link !== undefined) return failed(turnedAway(err))
+  if (link !== undefined) {
+    return isUnsupported(err)
+      ? failed('mismatch', `the node there does not speak ${PROTOCOL_ID}`)
+      : failed('denied', 'denied by the remote: it closed the connection without admitting this node')
+  }
 
   const code = errorCode(err)
   switch (code) {
     case 'ECONNREFUSED':
-      return failed('connection refused: nothing listens there')
+      return failed('refused', 'connection refused: nothing listens there')
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
     case 'EADDRNOTAVAIL':
     case 'EHOSTDOWN':
     case 'EINVAL':
-      return failed(`unreachable (${code})`)
+      return failed('unreachable', `unreachable (${code})`)
     case 'ECONNRESET':
-      return failed('the handshake did not complete: the remote closed the connection')
+      return failed('denied', 'the handshake did not complete: the remote closed the connection')
     case 'ETIMEDOUT':
-      return failed('timed out: no answer')
+      return failed('timed-out', 'timed out: no answer')
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return failed(`the name cannot be resolved (${code})`)
+      return failed('not-resolved', `the name cannot be resolved (${code})`)
     default:
-      return failed(`the handshake did not complete: ${messageOf(err)}`)
+      return failed('mismatch', `the handshake did not complete: ${messageOf(err)}`)
   }
 }
 
-/** Connected, and then not admitted. */
-function turnedAway(err: unknown): string {
-  if (err instanceof Error && err.name === 'UnsupportedProtocolError') {
-    return `the node there does not speak ${PROTOCOL_ID}`
-  }
-  return 'denied by the remote: it closed the connection without admitting this node'
+function isUnsupported(err: unknown): boolean {
+  return err instanceof Error && err.name === 'UnsupportedProtocolError'
 }
 
 /** A denial in words. */

@@ -1,12 +1,13 @@
 import type { Stream } from '@libp2p/interface'
 import { ipOfMultiaddr } from '../addresses/index.ts'
 import type { AllowList } from '../allow-list/index.ts'
-import { messageOf, P2pError, toPlain } from '../errors.ts'
+import { messageOf, toPlain } from '../errors.ts'
 import type { PlainError } from '../errors.ts'
 import type { Denial } from '../gater/index.ts'
 import { publicKeyHashOfPeerId } from '../identity/index.ts'
 import type { Link, Node } from '../node/index.ts'
-import { denialText, dialPeer } from './dial.ts'
+import type { DialFailure } from '../outcomes.ts'
+import { denialText, DialError, dialPeer } from './dial.ts'
 import type { Peer } from './peer.ts'
 
 /** Dials under way at once: each costs a handshake, and one that waits for the CPU would time out unfairly. */
@@ -26,8 +27,11 @@ export interface DiallerInit {
   done: (peer: Peer) => void
   /** A dial needs no event of its own: the peer is connected by another way. */
   settled: (id: number) => void
-  failed: (err: PlainError, peerId: string, id: number) => void
+  failed: (failure: PlainDialError, peerId: string, id: number) => void
 }
+
+/** A dial's failure as it is told. */
+export type PlainDialError = PlainError & { why: DialFailure; ip?: string }
 
 interface Attempt {
   peer: Peer
@@ -59,7 +63,8 @@ export class Dialler {
     const { id, peerId, address } = command
     const refusal = this.#refusal(peerId, address)
     if (refusal !== undefined) {
-      failed({ code: 'ERR_NOT_ALLOWED', message: `dial to ${address} denied here: ${refusal}` }, peerId, id)
+      const message = `dial to ${address} denied here: ${refusal}`
+      failed(plain(new DialError('denied', message, 'ERR_NOT_ALLOWED'), address), peerId, id)
       return
     }
     const target = peer(peerId)
@@ -74,7 +79,7 @@ export class Dialler {
     }
     if (!this.#init.hasRoom(this.#active.size)) {
       const message = `dial to ${address} failed: limits.maxConnections is reached here`
-      failed({ code: 'ERR_DIAL_FAILED', message }, peerId, id)
+      failed(plain(new DialError('denied', message), address), peerId, id)
       this.#init.done(target)
       return
     }
@@ -104,7 +109,7 @@ export class Dialler {
   /** Ends the dials to a peer, or all: their commands are answered before it returns. */
   cancel(peerId: string | undefined, reason: string): void {
     for (const attempt of this.#attempts(peerId)) {
-      const error = new P2pError('ERR_DIAL_FAILED', `dial to ${attempt.address} ended: ${reason}`)
+      const error = new DialError('denied', `dial to ${attempt.address} ended: ${reason}`)
       attempt.controller.abort(error)
       const index = this.#waiting.indexOf(attempt)
       if (index >= 0) this.#waiting.splice(index, 1)
@@ -153,8 +158,8 @@ export class Dialler {
         const target = { peerId: peer.peerId, address, timeoutMs, signal: controller.signal }
         const { link, stream } = await dialPeer(node(), target, () => attempt.denial)
         if (isWanted(attempt)) admitted(peer, link, stream)
-        else link.abort(messageOf(controller.signal.reason))
-        if (!link.open) throw new P2pError('ERR_DIAL_FAILED', `dial to ${address} failed: ${link.endReason}`)
+        else link.abort({ code: 'lost', reason: messageOf(controller.signal.reason) })
+        if (!link.open) throw new DialError('denied', `dial to ${address} failed: ${link.end.reason}`)
       }
     } catch (err) {
       failure = err
@@ -168,12 +173,19 @@ export class Dialler {
   /** Commands that still wait have not come true: they are told why. */
   #finish(attempt: Attempt, failure: unknown): void {
     const { failed, done } = this.#init
-    const { peer, ids } = attempt
-    const error = toPlain(failure ?? 'the node is stopping', 'ERR_DIAL_FAILED')
+    const { peer, address, ids } = attempt
+    const error = plain(failure ?? 'the node is stopping', address)
     for (const id of ids.splice(0)) failed(error, peer.peerId, id)
     peer.dials--
     done(peer)
   }
+}
+
+/** What has ended a dial to an address, as it is told. */
+function plain(failure: unknown, address: string): PlainDialError {
+  const ip = ipOfMultiaddr(address)
+  const why = failure instanceof DialError ? failure.why : 'denied'
+  return { ...toPlain(failure, 'ERR_DIAL_FAILED'), why, ...(ip !== undefined && { ip }) }
 }
 
 /** Not cancelled: what it comes to is for its commands. */

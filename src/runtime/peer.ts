@@ -153,7 +153,8 @@ export class Peer {
       const { preferred } = this
       if (!link.open || preferred === undefined || preferred === link) return
       const unused = link.messageStreams === 0 && clock.now() - link.lastUsedAt >= RETIRE_AFTER_MS
-      if (unused) void link.close('superseded by another connection to the same peer')
+      if (unused)
+        void link.close({ code: 'replaced', reason: 'superseded by another connection to the same peer' })
       else this.#settleOnOne()
     })
   }

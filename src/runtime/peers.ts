@@ -3,7 +3,7 @@ import type { AllowList } from '../allow-list/index.ts'
 import type { EventWriter, MisbehaviourCause } from '../channels/index.ts'
 import type { Clock } from '../clock.ts'
 import { publicKeyHashOfPeerId } from '../identity/index.ts'
-import type { Link } from '../node/index.ts'
+import type { Link, LinkEnd } from '../node/index.ts'
 import type { Limits } from '../options.ts'
 import { BucketTable } from '../rate-limiter/index.ts'
 import { Peer } from './peer.ts'
@@ -15,8 +15,10 @@ export const WINDOW_BYTES: number = 4 * 1024 * 1024
 /** Connections that a peer may make at once, and per second: each costs a handshake (docs/decisions/0009). */
 const CONNECTIONS = { capacity: 512, refillPerSecond: 8 }
 
-const PARTED = 'disconnected by this application'
-const NOT_ALLOWED = 'no longer allowed by the allow list'
+const ENDED: LinkEnd = { code: 'lost', reason: 'the connection ended' }
+const PARTED: LinkEnd = { code: 'parted', reason: 'disconnected by this application' }
+const REMOVED: LinkEnd = { code: 'removed', reason: 'no longer allowed by the allow list' }
+const REPLACED: LinkEnd = { code: 'replaced', reason: 'replaced by a newer connection of the same peer' }
 
 export interface PeersInit {
   self: string
@@ -104,7 +106,7 @@ export class Peers {
     link.openedAt = this.#init.clock.now()
     const stale = peer.links.filter(other => this.#replaces(link, other))
     peer.links.push(link)
-    for (const other of stale) other.abort('replaced by a newer connection of the same peer')
+    for (const other of stale) other.abort(REPLACED)
     if (link.direction === 'inbound' && !this.#connections.take(link.peerId, 1)) {
       this.#init.charge('protocol-abuse', link.peerId, 'connects again and again')
     }
@@ -129,7 +131,7 @@ export class Peers {
     if (peer === undefined || index < 0) return
     peer.links.splice(index, 1)
     if (link.fault !== undefined) this.#init.charge(link.fault.cause, link.peerId, link.fault.reason)
-    this.review(peer, link.endReason)
+    this.review(peer, link.end)
   }
 
   /** A connection is usable from both sides; `stream` is the message stream that has shown it, if one has. */
@@ -150,10 +152,10 @@ export class Peers {
   }
 
   /** A connection or a dial has ended: settles what has no way left, says so, and forgets a peer of whom nothing is left. */
-  review(peer: Peer, reason = 'the connection ended'): void {
+  review(peer: Peer, end = ENDED): void {
     if (this.#stopped) return
     peer.reconsider()
-    if (peer.preferred === undefined) this.#announceLoss(peer, reason)
+    if (peer.preferred === undefined) this.#announceLoss(peer, end)
     if (!peer.idle || this.#peers.get(peer.peerId) !== peer) return
     this.#peers.delete(peer.peerId)
     this.#init.events.retire(peer.subject)
@@ -167,7 +169,7 @@ export class Peers {
     clock.after(limits.handshakeTimeoutMs, () => {
       if (this.#parted.get(peerId) === now) this.#parted.delete(peerId)
     })
-    cancelDials(peerId, PARTED)
+    cancelDials(peerId, PARTED.reason)
     const peer = this.#peers.get(peerId)
     if (peer === undefined) return
     // One that ends at once leaves the list.
@@ -177,7 +179,7 @@ export class Peers {
 
   /** Cuts a peer off. */
   hangUp(peerId: string, reason: string): void {
-    for (const link of [...(this.#peers.get(peerId)?.links ?? [])]) link.abort(reason)
+    for (const link of [...(this.#peers.get(peerId)?.links ?? [])]) link.abort({ code: 'barred', reason })
     this.#init.cancelDials(peerId, reason)
   }
 
@@ -187,21 +189,21 @@ export class Peers {
     for (const peer of [...this.#peers.values()]) {
       const keyHash = peer.links[0]?.keyHash ?? publicKeyHashOfPeerId(peer.peerId)
       for (const link of [...peer.links]) {
-        if (allowList.judge(peer.peerId, link.keyHash, link.ip) !== 'allowed') link.abort(NOT_ALLOWED)
+        if (allowList.judge(peer.peerId, link.keyHash, link.ip) !== 'allowed') link.abort(REMOVED)
       }
-      if (!allowList.mayKnow(peer.peerId, keyHash)) cancelDials(peer.peerId, NOT_ALLOWED)
+      if (!allowList.mayKnow(peer.peerId, keyHash)) cancelDials(peer.peerId, REMOVED.reason)
     }
   }
 
   /** From now on nothing is settled or told any more, but that everybody is gone. */
   stop(reason: string): void {
-    for (const peer of this.#peers.values()) this.#announceLoss(peer, reason)
+    for (const peer of this.#peers.values()) this.#announceLoss(peer, { code: 'stopped', reason })
     this.#stopped = true
   }
 
-  #announceLoss(peer: Peer, reason: string): void {
+  #announceLoss(peer: Peer, { code, reason }: LinkEnd): void {
     if (!peer.announced) return
     peer.announced = false
-    this.#init.events.control({ type: 'Disconnected', peerId: peer.peerId, reason })
+    this.#init.events.control({ type: 'Disconnected', peerId: peer.peerId, code, reason })
   }
 }

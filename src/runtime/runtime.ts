@@ -91,7 +91,7 @@ export class Runtime implements CommandHandler {
       admitted: (peer, link, stream) => this.#peers.admit(peer, link, stream),
       done: peer => this.#peers.review(peer),
       settled: id => events.dialSettled(id),
-      failed: (err, peerId, id) => events.control({ type: 'Error', ...err, peerId, id })
+      failed: (failure, peerId, id) => events.control({ type: 'Error', ...failure, peerId, id })
     })
   }
 
@@ -267,6 +267,7 @@ export class Runtime implements CommandHandler {
         type: 'Error',
         code: 'ERR_NOT_ALLOWED',
         message: `a connection from ${ip} was turned away: ${denialText(denial)}`,
+        ip,
         ...(peerId !== undefined && { peerId })
       })
     }
@@ -281,7 +282,7 @@ export class Runtime implements CommandHandler {
     if (now - this.#refusalTold < REFUSAL_INTERVAL_MS) return
     this.#refusalTold = now
     const message = `connections are turned away for lack of room, the last one from ${ip}`
-    this.#init.events.control({ type: 'Error', code: 'ERR_NOT_ALLOWED', message })
+    this.#init.events.control({ type: 'Error', code: 'ERR_NOT_ALLOWED', message, ip })
   }
 
   /** Ends everything a barred subject has here, except what named peers hold from a barred address. */

@@ -96,7 +96,7 @@ it('an application whose runtime thread dies while it reads with for await hears
   expect(code).toBe(0)
   expect(application.messages).toEqual([
     { type: 'Error', code: 'ERR_RUNTIME_FAILED' },
-    { type: 'Disconnected', code: undefined },
+    { type: 'Disconnected', code: 'stopped' },
     'end'
   ])
   expect(afterMs).toBeLessThan(PROMPT_MS)

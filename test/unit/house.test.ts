@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 /** Rooms by layer (docs/architecture.md): a room imports from lower layers only, never from its neighbours. */
 const LAYERS: Record<string, number> = {
   'errors.ts': 0,
+  'outcomes.ts': 0,
   'clock.ts': 0,
   'copy.ts': 0,
   'parts.ts': 0,

@@ -54,7 +54,7 @@ describe('receiver channel, from end to end', () => {
       direction: 'outbound',
       id: 2 ** 40
     },
-    { type: 'Disconnected', peerId: 'peer-a', reason: 'gone' }
+    { type: 'Disconnected', peerId: 'peer-a', code: 'lost', reason: 'gone' }
   ]
 
   it.each(control)('carries $type as it is', event => {
@@ -243,7 +243,7 @@ describe('receiver channel, from end to end', () => {
               const id = connected ? undefined : dials.shift()
               bench.writer.control(
                 connected
-                  ? { type: 'Disconnected', peerId: 'peer-0', reason: '' }
+                  ? { type: 'Disconnected', peerId: 'peer-0', code: 'lost', reason: '' }
                   : {
                       type: 'Connected',
                       peerId: 'peer-0',
@@ -405,7 +405,7 @@ describe('receiver channel, from end to end', () => {
       })
       bench.writer.control(connection(gone))
       bench.writer.control(connection(come))
-      bench.writer.control({ type: 'Disconnected', peerId: gone, reason: 'left' })
+      bench.writer.control({ type: 'Disconnected', peerId: gone, code: 'lost', reason: 'left' })
       bench.writer.control({ ...connection(dialled), id: ids[0]! })
       bench.writer.control({ type: 'Error', code: 'ERR_DIAL_FAILED', message: 'no', id: ids[1]! })
       expect(bench.drainEvents()).toHaveLength(5)
@@ -417,14 +417,15 @@ describe('receiver channel, from end to end', () => {
       expect(bench.drainEvents()).toEqual([
         { type: 'Error', code: 'ERR_RUNTIME_FAILED', message: 'dead' },
         { type: 'Status', peerId: come, id, ok: false, reason: 'connection-lost' },
-        { type: 'Disconnected', peerId: come, reason: 'the runtime failed' },
-        { type: 'Disconnected', peerId: dialled, reason: 'the runtime failed' },
+        { type: 'Disconnected', peerId: come, code: 'stopped', reason: 'the runtime failed' },
+        { type: 'Disconnected', peerId: dialled, code: 'stopped', reason: 'the runtime failed' },
         {
           type: 'Error',
           code: 'ERR_DIAL_FAILED',
           message: 'dial ended: the runtime failed',
           peerId: underWay,
-          id: ids[2]
+          id: ids[2],
+          why: 'denied'
         }
       ])
       expect(bench.source.length).toBe(0)
@@ -485,7 +486,7 @@ describe('receiver channel, from end to end', () => {
       const bench = new Bench(undefined, { messages: 1, bytes: 1 })
       for (let i = 0; i < 10; i++) {
         bench.sender.sendMsg('peer-a', pattern(1))
-        bench.writer.control({ type: 'Disconnected', peerId: 'peer-a', reason: '' })
+        bench.writer.control({ type: 'Disconnected', peerId: 'peer-a', code: 'lost', reason: '' })
       }
       bench.writer.status(bench.books.find('peer-a')!.subject, undefined, 10)
       expect(bench.writer.hasRoom(1, 1)).toBe(true)

@@ -1,0 +1,39 @@
+/**
+ * How connections and dials end, in words that a program can switch on. Stable, as the codes of errors are.
+ */
+
+/** Why a peer is no longer reachable. A program may switch on it; the text beside it is for people. */
+export type DisconnectCode =
+  /** the remote ended the connection in an orderly way */
+  | 'remote-closed'
+  /** the connection broke: reset, or an error of the network */
+  | 'lost'
+  /** nothing was heard of the peer for three heartbeats, or it did not answer when it was asked */
+  | 'silent'
+  /** a newer connection of the same peer took its place: it was restarted, or a second node has its key */
+  | 'replaced'
+  /** its token bucket is empty */
+  | 'barred'
+  /** the allow list does not allow it any more */
+  | 'removed'
+  /** this application disconnected from it */
+  | 'parted'
+  /** this node was stopped, or its runtime failed */
+  | 'stopped'
+  /** what it sent, or left out, broke the protocol */
+  | 'protocol'
+
+/** Why a dial failed. A program may switch on it; the message beside it is for people. */
+export type DialFailure =
+  /** nothing listens at the address */
+  | 'refused'
+  /** no route, no such network, or no local address for it */
+  | 'unreachable'
+  /** no answer in time, or none that leads to admission */
+  | 'timed-out'
+  /** the remote turned this node away or broke the handshake off, the allow list or a limit here denies it, or it was cancelled here */
+  | 'denied'
+  /** the name has no address */
+  | 'not-resolved'
+  /** what answers at the address is not that peer: it proved another key, or does not speak the protocol */
+  | 'mismatch'
