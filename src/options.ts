@@ -44,6 +44,12 @@ export interface Limits {
   maxConnections: number
 }
 
+/**
+ * After so long without a byte from a peer it is asked for a sign of life, and after three of them its connection ends, in
+ * milliseconds.
+ */
+const HEARTBEAT = { default: 10_000, min: 1_000, max: 600_000 }
+
 /** The token buckets of the rate limiter. */
 export interface RateLimit<Cause extends string = (typeof MISBEHAVIOUR_CAUSES)[number]> {
   /** Tokens in a full bucket, above 0 and at most 1,000,000. @default 10 */
@@ -60,6 +66,11 @@ export interface P2pOptions {
   allowList?: AllowListContent
   rateLimit?: Partial<Omit<RateLimit, 'costs'>> & { costs?: Partial<RateLimit['costs']> }
   limits?: Partial<Limits>
+  /**
+   * A peer of which nothing is heard for so long, in milliseconds, is asked for a sign of life; after three times as long
+   * its connection ends with `Disconnected`, `code: 'silent'`. 1,000 to 600,000; 0: off. @default 10_000
+   */
+  heartbeatMs?: number
 }
 
 /** The options with every default filled in. */
@@ -67,6 +78,7 @@ export interface ResolvedOptions {
   allowList: AllowListContent
   rateLimit: RateLimit
   limits: Limits
+  heartbeatMs: number
 }
 
 const MIB = 1024 * 1024
@@ -80,12 +92,24 @@ const MAX_CREDIT = 2 ** 30
  * @throws P2pError ERR_INVALID_OPTION naming option, range and the value received
  */
 export function resolveOptions(options: P2pOptions = {}): ResolvedOptions {
-  assertKeys(options, 'options', ['allowList', 'rateLimit', 'limits'])
+  assertKeys(options, 'options', ['allowList', 'rateLimit', 'limits', 'heartbeatMs'])
   const { allowList = [] } = options
   if (allowList !== 'allow-all' && !Array.isArray(allowList)) {
     throw invalid('allowList', allowList, "an array of entries, or 'allow-all'")
   }
-  return { allowList, rateLimit: resolveRateLimit(options.rateLimit), limits: resolveLimits(options.limits) }
+  return {
+    allowList,
+    rateLimit: resolveRateLimit(options.rateLimit),
+    limits: resolveLimits(options.limits),
+    heartbeatMs: resolveHeartbeat(options.heartbeatMs)
+  }
+}
+
+function resolveHeartbeat(value: unknown = HEARTBEAT.default): number {
+  const { min, max } = HEARTBEAT
+  if (value === 0) return 0
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
+  throw invalid('heartbeatMs', value, `a whole number from ${min} to ${max}, or 0 for none`)
 }
 
 function resolveLimits(limits: Partial<Limits> = {}): Limits {
