@@ -30,6 +30,7 @@ export type {
   DialFailure,
   DisconnectCode,
   MisbehaviourCause,
+  Offender,
   P2pEvent,
   PriorityEvent,
   Receiver,

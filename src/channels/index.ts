@@ -4,6 +4,7 @@ export type {
   DialFailure,
   DisconnectCode,
   MisbehaviourCause,
+  Offender,
   P2pEvent,
   PriorityEvent,
   StatusFailure

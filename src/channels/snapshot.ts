@@ -1,30 +1,53 @@
-import type { MisbehaviourCause } from './types.ts'
+import type { MisbehaviourCause, Offender } from './types.ts'
 
 /** What the runtime holds at one moment. */
 export interface RuntimeSnapshot {
+  /** Connected peers. */
   peers: Array<{
+    /** The peer. */
     peerId: string
     /** Multiaddr of the connection in use. */
     address: string
+    /** `'outbound'` when this side dialled it. */
     direction: 'inbound' | 'outbound'
-    /** Messages and their bytes on the wire since the peer was first dialled or connected. */
+    /** Messages on the wire since the peer was first dialled or connected: written … */
     sent: number
+    /** … and read. */
     received: number
+    /** Bytes of their frames: written … */
     bytesSent: number
+    /** … and read. */
     bytesReceived: number
     /** Messages handed over and not yet answered. */
     unacknowledged: number
   }>
   /** Token buckets that are not full, with the last charges of each. */
-  buckets: Array<{
-    peerId?: string
-    ip?: string
-    tokens: number
-    /** Barred until a token is back. */
-    barred: boolean
-    /** Oldest first, at most 8. `time` is in milliseconds since 1970; a `cost` of 0 found the bucket empty. */
-    debits: Array<{ cause: MisbehaviourCause; evidence: string; cost: number; time: number }>
-  }>
-  /** Unread in the receiver channel, and refused because it was full since the start. */
-  receiver: { messages: number; bytes: number; dropped: number }
+  buckets: Array<
+    {
+      /** What is left. */
+      tokens: number
+      /** Barred until a token is back. */
+      barred: boolean
+      /** Oldest first, at most 8. */
+      debits: Array<{
+        /** What was charged. */
+        cause: MisbehaviourCause
+        /** What was seen, for people. */
+        evidence: string
+        /** Tokens taken; 0 found too few in the bucket. */
+        cost: number
+        /** When, in milliseconds since 1970. */
+        time: number
+      }>
+    } & Offender
+  >
+  /** The receiver channel. */
+  receiver: {
+    /** Unread messages. */
+    messages: number
+    /** Their payload bytes. */
+    bytes: number
+    /** Messages refused since the start, because it was full. */
+    dropped: number
+  }
 }

@@ -19,6 +19,7 @@ export type Command =
   | {
       /** Send one message; ends in exactly one `Status` that carries the id. */
       type: 'SendMsg'
+      /** Whom to send it to. */
       peerId: string
       /** 0 to `limits.maxMessageBytes` bytes; copied during the call. */
       data: Uint8Array
@@ -26,6 +27,7 @@ export type Command =
   | {
       /** Disconnect from a peer; without `peerId` from everybody, and the runtime ends. */
       type: 'DisconnectFrom'
+      /** The peer to part from. Not declared to take `undefined`: a peer ID missing by mistake ends the runtime. */
       peerId?: string
     }
 
@@ -46,48 +48,124 @@ export type StatusFailure =
 
 /** What costs a peer ID or an IP tokens (docs/security.md, "What costs a token"). */
 export type MisbehaviourCause =
+  /** charged to an address: a connection that did not become a peer's */
   | 'failed-handshake'
+  /** charged to an address: a listed peer from an address outside its entry */
   | 'ip-mismatch'
+  /** charged to an address: a complete handshake by somebody who is not on the allow list */
   | 'unknown-peer'
+  /** charged to a peer: what docs/protocol.md calls malformed input */
   | 'malformed-message'
+  /** charged to a peer: a message that was not answered in time */
   | 'unanswered-ack'
+  /** charged to a peer: what is legal once and harmful in floods */
   | 'protocol-abuse'
+
+/** Who is charged: an authenticated peer, or an address whose connections have not proved who they are. Exactly one. */
+export type Offender =
+  | {
+      /** The peer, when it has proved who it is. */
+      peerId: string
+      /** Absent: it is the peer that pays, wherever it comes from. */
+      ip?: undefined
+    }
+  | {
+      /** An IPv4 address, or for IPv6 the /64 in which a host may use any address. */
+      ip: string
+      /** Absent: nobody has proved who it is. */
+      peerId?: undefined
+    }
 
 /** What the network tells the application through the receiver channel. */
 export type P2pEvent =
-  /**
-   * A message. `data` belongs to the application. Those of 65 to 2,048 bytes share ArrayBuffers, which cannot be
-   * transferred, with others that were read before: `data.slice()` is an independent copy.
-   */
-  | { type: 'Data'; peerId: string; data: Uint8Array }
-  /** The outcome of one SendMsg. `ok`: the remote's receiver channel took the message. */
-  | { type: 'Status'; peerId: string; id: number; ok: boolean; reason?: StatusFailure }
-  /** A token bucket ran empty, once per episode: the subject has been disconnected and is barred until a token is back. */
-  | { type: 'ConnectionLimit'; peerId?: string; ip?: string; cause: MisbehaviourCause }
-  /**
-   * Something failed. `id` names the command it answers, where there is one; a dial that failed also has `why`. `ip`: the
-   * remote address, where there is one.
-   */
   | {
+      /** A message. */
+      type: 'Data'
+      /** Who has sent it. */
+      peerId: string
+      /**
+       * Its payload, which belongs to the application. Those of 65 to 2,048 bytes share ArrayBuffers, which cannot be
+       * transferred, with others that were read before: `data.slice()` is an independent copy.
+       */
+      data: Uint8Array
+    }
+  | {
+      /** The outcome of one SendMsg: accepted. */
+      type: 'Status'
+      /** To whom the message went. */
+      peerId: string
+      /** What `send` returned for it. */
+      id: number
+      /** The remote's receiver channel took the message. */
+      ok: true
+      /** Absent: nothing failed. */
+      reason?: undefined
+    }
+  | {
+      /** The outcome of one SendMsg: not accepted, or not known to be. */
+      type: 'Status'
+      /** To whom the message was to go. */
+      peerId: string
+      /** What `send` returned for it. */
+      id: number
+      /** It is not known that the remote's receiver channel took the message. */
+      ok: false
+      /** Why, and what is known of it. */
+      reason: StatusFailure
+    }
+  | ({
+      /** A token bucket ran empty, once per episode: its owner has been disconnected and is barred until a token is back. */
+      type: 'ConnectionLimit'
+      /** What emptied it. */
+      cause: MisbehaviourCause
+    } & Offender)
+  | {
+      /** Something failed. */
       type: 'Error'
+      /** What, for programs. */
       code: P2pErrorCode
+      /** What, for people. */
       message: string
+      /** The peer it is about, where there is one. */
       peerId?: string
+      /** The command that it answers, where there is one. */
       id?: number
+      /** Why a dial failed, for programs; only where `id` is that of a Dial. */
       why?: DialFailure
+      /** The remote address it is about, where there is one. */
       ip?: string
     }
-  /** A peer became reachable: it has admitted us and we have admitted it. `id` names the Dial that led to it. */
-  | { type: 'Connected'; peerId: string; address: string; direction: 'inbound' | 'outbound'; id?: number }
-  /** A peer is no longer reachable. `reason` is for people and may change, `code` is for programs. */
-  | { type: 'Disconnected'; peerId: string; code: DisconnectCode; reason: string }
+  | {
+      /** A peer became reachable: it has admitted us and we have admitted it. */
+      type: 'Connected'
+      /** The peer. */
+      peerId: string
+      /** Multiaddr of its end of the connection. */
+      address: string
+      /** `'outbound'` when this side dialled. */
+      direction: 'inbound' | 'outbound'
+      /** The Dial that led to it, if one did. */
+      id?: number
+    }
+  | {
+      /** A peer is no longer reachable. */
+      type: 'Disconnected'
+      /** The peer. */
+      peerId: string
+      /** Why, for programs. */
+      code: DisconnectCode
+      /** Why, for people; the text may change. */
+      reason: string
+    }
 
 /** Every event that is neither Data nor Status: rare, never dropped, and carried as text between threads. */
 export type ControlEvent = Exclude<P2pEvent, { type: 'Data' | 'Status' }>
 
 /** What the priority channel tells: messages of a peer that were refused because the receiver channel was full. */
 export interface PriorityEvent {
+  /** Counts up, one event a peer, until it is read. */
   type: 'Dropped'
+  /** Whose messages they were. */
   peerId: string
   /** Messages refused since this peer's last Dropped was read. */
   messages: number

@@ -1,13 +1,10 @@
-import type { ControlEvent, MisbehaviourCause, RuntimeSnapshot } from '../channels/index.ts'
+import type { ControlEvent, MisbehaviourCause, Offender, RuntimeSnapshot } from '../channels/index.ts'
 import type { BucketTable } from '../rate-limiter/index.ts'
-
-/** Who pays: an authenticated peer, or the rate subject of an address that has not proved who it is. */
-export type Subject = { peerId: string; ip?: never } | { ip: string; peerId?: never }
 
 /** What an observer saw. `evidence` is for people: a reason, never a payload. */
 export interface Offence {
   cause: MisbehaviourCause
-  subject: Subject
+  subject: Offender
   evidence: string
 }
 
@@ -20,7 +17,7 @@ export interface JudgeInit {
   addressBuckets: BucketTable
   costs: Record<MisbehaviourCause, number>
   /** Ends everything that the subject has here; it is barred already. */
-  cutOff: (subject: Subject, reason: string) => void
+  cutOff: (subject: Offender, reason: string) => void
   emit: (event: Extract<ControlEvent, { type: 'ConnectionLimit' }>) => void
 }
 

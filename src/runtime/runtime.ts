@@ -2,8 +2,14 @@ import type { MultiaddrConnection, PrivateKey, Stream } from '@libp2p/interface'
 import { rateSubject } from '../addresses/index.ts'
 import { AllowList } from '../allow-list/index.ts'
 import { MAX_UNREAD_CONTROL } from '../channels/index.ts'
-import type { CommandHandler, ControlRequest, MisbehaviourCause, PlainCommand } from '../channels/index.ts'
-import type { CommandReader, DroppedWriter, EventWriter, RuntimeSnapshot } from '../channels/index.ts'
+import type { CommandHandler, ControlRequest, MisbehaviourCause, Offender } from '../channels/index.ts'
+import type {
+  CommandReader,
+  DroppedWriter,
+  EventWriter,
+  PlainCommand,
+  RuntimeSnapshot
+} from '../channels/index.ts'
 import type { Clock } from '../clock.ts'
 import { createGater } from '../gater/index.ts'
 import type { Denial } from '../gater/index.ts'
@@ -16,7 +22,6 @@ import { Dialler } from './dialler.ts'
 import { denialText } from './dial.ts'
 import { acceptStream } from './inbound.ts'
 import { Judge } from './misbehaviour.ts'
-import type { Subject } from './misbehaviour.ts'
 import { Peers, WINDOW_BYTES } from './peers.ts'
 import { snapshot } from './snapshot.ts'
 
@@ -216,7 +221,7 @@ export class Runtime implements CommandHandler {
     }
   }
 
-  #charge(cause: MisbehaviourCause, subject: Subject, evidence: string): void {
+  #charge(cause: MisbehaviourCause, subject: Offender, evidence: string): void {
     if (!this.#stopping) this.#judge.report({ cause, subject, evidence })
   }
 
@@ -286,7 +291,7 @@ export class Runtime implements CommandHandler {
   }
 
   /** Ends everything a barred subject has here, except what named peers hold from a barred address. */
-  #cutOff(subject: Subject, reason: string): void {
+  #cutOff(subject: Offender, reason: string): void {
     if (subject.peerId !== undefined) this.#peers.hangUp(subject.peerId, reason)
     else this.#node?.endHandshakes(subject.ip, reason)
   }
