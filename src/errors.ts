@@ -38,8 +38,10 @@ export type P2pErrorCode =
 
 /** An error of this package. `cause`, where there is one, is the error beneath. */
 export class P2pError extends Error {
+  /** What failed, for programs. */
   readonly code: P2pErrorCode
 
+  /** For those who stand in for this package, in a test for example. */
   constructor(code: P2pErrorCode, message: string, options?: ErrorOptions) {
     super(message, options)
     this.name = 'P2pError'

@@ -23,7 +23,7 @@ export { generatePrivateKey, peerIdFromPrivateKey, publicKeyHash } from './ident
 export type { KeyType, PrivateKeyInput } from './identity/index.ts'
 export { formatAllowList, parseAllowList, readAllowListFile, writeAllowListFile } from './allow-list/index.ts'
 export type { AllowListContent, AllowListEntry } from './allow-list/index.ts'
-export type { Limits, P2pOptions, RateLimit } from './options.ts'
+export type { Given, Limits, P2pOptions, RateLimit } from './options.ts'
 export type { AllowList, Runtime } from './application/controls.ts'
 export type {
   Command,
@@ -34,6 +34,7 @@ export type {
   P2pEvent,
   PriorityEvent,
   Receiver,
+  RecvOptions,
   RuntimeSnapshot,
   Sender,
   StatusFailure

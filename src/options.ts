@@ -60,17 +60,22 @@ export interface RateLimit<Cause extends string = (typeof MISBEHAVIOUR_CAUSES)[n
   costs: Record<Cause, number>
 }
 
-/** What a caller of `P2p.start` may set; everything has a safe default. */
+/** Any part of `T`, at every level. `undefined` is the same as left out. */
+export type Given<T> = { [Name in keyof T]?: (T[Name] extends object ? Given<T[Name]> : T[Name]) | undefined }
+
+/** What a caller of `P2p.start` may set; everything has a safe default, which `undefined` leaves in place. */
 export interface P2pOptions {
   /** Who may connect and be dialled. @default [] (nobody): a network is opened by name, never by omission */
-  allowList?: AllowListContent
-  rateLimit?: Partial<Omit<RateLimit, 'costs'>> & { costs?: Partial<RateLimit['costs']> }
-  limits?: Partial<Limits>
+  allowList?: AllowListContent | undefined
+  /** How much misbehaviour a peer or an address may afford. */
+  rateLimit?: Given<RateLimit> | undefined
+  /** Sizes, times and amounts. */
+  limits?: Given<Limits> | undefined
   /**
    * A peer of which nothing is heard for so long, in milliseconds, is asked for a sign of life; after three times as long
    * its connection ends with `Disconnected`, `code: 'silent'`. 1,000 to 600,000; 0: off. @default 10_000
    */
-  heartbeatMs?: number
+  heartbeatMs?: number | undefined
 }
 
 /** The options with every default filled in. */
@@ -112,7 +117,7 @@ function resolveHeartbeat(value: unknown = HEARTBEAT.default): number {
   throw invalid('heartbeatMs', value, `a whole number from ${min} to ${max}, or 0 for none`)
 }
 
-function resolveLimits(limits: Partial<Limits> = {}): Limits {
+function resolveLimits(limits: Given<Limits> = {}): Limits {
   const given = limits as Record<string, unknown>
   assertKeys(given, 'limits', LIMIT_NAMES)
   const whole = (name: keyof Limits, fallback: number, min: number, max: number): number => {
@@ -147,7 +152,7 @@ const LIMIT_NAMES: ReadonlyArray<keyof Limits> = [
   'maxConnections'
 ]
 
-function resolveRateLimit(rateLimit: P2pOptions['rateLimit'] = {}): RateLimit {
+function resolveRateLimit(rateLimit: Given<RateLimit> = {}): RateLimit {
   assertKeys(rateLimit, 'rateLimit', ['capacity', 'refillPerSecond', 'costs'])
   const { capacity = 10, refillPerSecond = 0.1, costs = {} } = rateLimit
   assertKeys(costs, 'rateLimit.costs', MISBEHAVIOUR_CAUSES)

@@ -31,13 +31,19 @@ const MAX_LISTEN_ADDRESSES = 64
  * An application that ends without `stop` is not kept alive by this object; one that awaits a channel is.
  */
 export class P2p {
+  /** This node's peer ID, of its private key. */
   readonly peerId: string
   /** Multiaddrs it really listens on, each ending in `/p2p/<peerId>`. */
   readonly addresses: string[]
+  /** Application to network: dials, messages, and who to part from. */
   readonly sender: Sender
+  /** Network to application: messages, and what became of everything. */
   readonly receiver: Receiver<P2pEvent>
+  /** Network to application, past the receiver channel: what was dropped because that was full. */
   readonly priority: Receiver<PriorityEvent>
+  /** Who may connect and be dialled. */
   readonly allowList: AllowList
+  /** The network thread: whether it runs, and what it holds. */
   readonly runtime: Runtime
 
   private constructor(assembly: Assembly, addresses: string[]) {

@@ -16,7 +16,7 @@ export interface AllowListEntry {
    * that must not open the door to all. A range of one family holds none of the other: `::/0` is every IPv6 address and
    * no IPv4.
    */
-  ips?: string[]
+  ips?: string[] | undefined
 }
 
 /** A whole allow list: the entries, or everybody from anywhere. */

@@ -26,6 +26,7 @@ export interface AllowList {
 
 /** The network thread. */
 export interface Runtime {
+  /** `'stopping'` from the call that ends it until everything has been settled. */
   readonly state: 'running' | 'stopping' | 'stopped'
   /**
    * Settles when the thread has ended. Asking for it keeps the process alive until then, so that a program may await

@@ -23,13 +23,19 @@ export interface Receiver<T> extends AsyncIterable<T> {
    *
    * @throws the signal's reason when it aborts; P2pError ERR_INVALID_OPTION
    */
-  recvAsync: (options?: { signal?: AbortSignal }) => Promise<T | undefined>
+  recvAsync: (options?: RecvOptions) => Promise<T | undefined>
   /** All events that are there, at most `max` (a whole number, 0 or more). */
   drain: (max?: number) => T[]
   /** Events that can be read now. */
   readonly length: number
   /** The runtime has ended; what is buffered can still be read. */
   readonly closed: boolean
+}
+
+/** How to await a channel. */
+export interface RecvOptions {
+  /** Ends the wait when it aborts. */
+  signal?: AbortSignal | undefined
 }
 
 /** Where a channel's events come from. */
@@ -108,7 +114,7 @@ export class ReceiverChannel<T> implements Receiver<T> {
     }
   }
 
-  async recvAsync(options: { signal?: AbortSignal } = {}): Promise<T | undefined> {
+  async recvAsync(options: RecvOptions = {}): Promise<T | undefined> {
     const signal = signalOf(options)
     signal?.throwIfAborted()
     if (this.#waiters.size === 0) {
