@@ -17,7 +17,7 @@ const SECP256K1_SPKI_PREFIX = Buffer.from('3056301006072a8648ce3d020106052b81040
  * BitVMX's own name for a node, its key hash: the SHA-256 of the public key's SubjectPublicKeyInfo in DER,
  * which `openssl pkey -pubout -outform DER` writes, as 64 lower-case hex digits.
  *
- * @throws {P2pError} ERR_INVALID_KEY for a key that `privateKeyBytes` refuses
+ * @throws {P2pError} ERR_INVALID_KEY as `peerIdFromPrivateKey`
  */
 export function publicKeyHash(key: PrivateKeyInput): string {
   return hashOf(decodePrivateKey(key).publicKey)

@@ -36,8 +36,7 @@ export async function generatePrivateKey(type: KeyType = 'Ed25519'): Promise<Uin
  * Any accepted form of a private key as libp2p protobuf bytes, in memory of their own: what crosses to the
  * runtime thread.
  *
- * @throws {P2pError} ERR_INVALID_KEY if it is in none of these forms, damaged, or of numbers that do not make
- * a key; or an RSA key of under 2,048 or above 8,191 bits. The message never contains anything of the key.
+ * @throws {P2pError} ERR_INVALID_KEY as `peerIdFromPrivateKey`
  */
 export function privateKeyBytes(key: PrivateKeyInput): Uint8Array {
   return toProtobuf(decodePrivateKey(key))
@@ -47,7 +46,8 @@ export function privateKeyBytes(key: PrivateKeyInput): Uint8Array {
  * The peer ID that a node with this key has, in base58btc: `12D3Koo…` (Ed25519), `16Uiu2…` (secp256k1) or
  * `Qm…` (RSA).
  *
- * @throws {P2pError} ERR_INVALID_KEY as `privateKeyBytes`
+ * @throws {P2pError} ERR_INVALID_KEY if the key is in none of the accepted forms, damaged, or of numbers that do not make
+ * a key; or an RSA key of under 2,048 or above 8,191 bits. The message never contains anything of the key.
  */
 export function peerIdFromPrivateKey(key: PrivateKeyInput): string {
   return decodePrivateKey(key).publicKey.toString()
@@ -56,7 +56,7 @@ export function peerIdFromPrivateKey(key: PrivateKeyInput): string {
 /**
  * A private key as libp2p's own object.
  *
- * @throws {P2pError} ERR_INVALID_KEY as `privateKeyBytes`
+ * @throws {P2pError} ERR_INVALID_KEY as `peerIdFromPrivateKey`
  */
 export function decodePrivateKey(key: PrivateKeyInput): NodePrivateKey {
   const { type, raw: given, form } = readRawKey(key)

@@ -8,7 +8,13 @@ import type {
 } from '@libp2p/interface'
 
 /** The kinds of key a node may have: those for which every libp2p implementation has a peer ID. */
-export type KeyType = 'Ed25519' | 'secp256k1' | 'RSA'
+export type KeyType =
+  /** Edwards curve, peer IDs `12D3Koo…`: the default everywhere in libp2p */
+  | 'Ed25519'
+  /** Bitcoin's curve, peer IDs `16Uiu2…` */
+  | 'secp256k1'
+  /** peer IDs `Qm…`; 2,048 to 8,191 bits */
+  | 'RSA'
 
 /**
  * A private key as the application holds it: libp2p protobuf bytes; the same bytes as hex, in upper or lower
