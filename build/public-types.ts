@@ -34,6 +34,14 @@ interface Module {
   exports: Map<string, Origin>
 }
 
+/** What TypeScript before 5.2 does not know, and later ones in no library that is there by default; nor does it mind a second. */
+const DISPOSAL = `declare global {
+  interface SymbolConstructor {
+    readonly dispose: unique symbol
+    readonly asyncDispose: unique symbol
+  }
+}`
+
 /**
  * The text of one declaration file, from that of the package's entry point.
  *
@@ -64,6 +72,7 @@ export function publicTypes(entry: string): string {
   for (const [name, origin] of exports)
     include({ ...origin, name: origin.name === name ? name : refused(name) }, true)
   const [about = ''] = /^\/\*\*[^]*?\*\//.exec(readFileSync(entry, 'utf8')) ?? []
+  if (texts.some(text => /\[Symbol\.(?:d|asyncD)ispose\]/.test(text))) texts.unshift(DISPOSAL)
   return `${[about, ...texts].join('\n')}\nexport {}\n`
 }
 

@@ -26,3 +26,13 @@ test('a CommonJS program can require the package', async () => {
     })`
   expect(await run('commonjs', program)).toBe('running\n')
 })
+
+test('what is required is what is imported', async () => {
+  const program = `
+    const required = require('bitvmx-p2p')
+    import('bitvmx-p2p').then(imported => {
+      const names = Object.keys(imported)
+      console.log(names.length > 0 && names.every(name => imported[name] === required[name]))
+    })`
+  expect(await run('commonjs', program)).toBe('true\n')
+})
