@@ -1,4 +1,4 @@
-import { createECDH, createPrivateKey, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { createECDH, createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { invalidKey } from './errors.ts'
 import { RSA_NUMBERS_DISAGREE } from './rsa.ts'
 import type { RawKey } from './types.ts'
@@ -14,6 +14,12 @@ const ED25519_PKCS8_V2 = Buffer.from('020101300506032b657004220420', 'hex')
 const ATTRIBUTES = 0xa0
 /** What precedes the public key: the implicit tag that RFC 5958 wants, or the explicit one that ring writes. */
 const PUBLIC_KEY_TAGS = [Buffer.from('812100', 'hex'), Buffer.from('a123032100', 'hex')]
+
+/** What precedes the scalar of an elliptic curve's key, behind the SEQUENCE. Source: RFC 5915, section 3. */
+const SEC1_SCALAR = Buffer.from('0201010420', 'hex')
+const SCALAR_BYTES = 32
+/** How a point may be written, the last part of a public key. Source: SEC 1, section 2.3.3; X9.62, section 4.3.6. */
+const POINT_FORMS = ['uncompressed', 'compressed', 'hybrid'] as const
 
 /**
  * Takes the one private key out of a PEM text.
@@ -61,6 +67,9 @@ function ed25519Pair(text: string): Uint8Array | undefined {
   return Uint8Array.from(Buffer.concat([der.subarray(seedAt, seedEnd), der.subarray(-32)]))
 }
 
+/** What is wrong with an elliptic curve's key that OpenSSL has read all the same. */
+const EC_NUMBERS_DISAGREE = 'its scalar is out of range, or its public key is not that of its private key'
+
 function fromKeyObject(key: KeyObject, form: string): RawKey {
   const type = key.asymmetricKeyType
   if (type === 'ed25519') {
@@ -72,12 +81,12 @@ function fromKeyObject(key: KeyObject, form: string): RawKey {
   }
   if (type !== 'ec') throw invalidKey(form, `it is a key of type ${type}; wanted Ed25519, secp256k1 or RSA`)
 
+  const sec1 = sec1Der(key)
+  if (sec1 === undefined) throw invalidKey(form, EC_NUMBERS_DISAGREE)
   const curve = key.asymmetricKeyDetails?.namedCurve ?? 'without a name'
   if (curve !== 'secp256k1') throw invalidKey(form, `it is a key of the curve ${curve}; wanted secp256k1`)
-  const raw = secp256k1Scalar(key)
-  if (raw === undefined) {
-    throw invalidKey(form, 'its scalar is out of range, or its public key is not that of its private key')
-  }
+  const raw = secp256k1Scalar(key, sec1)
+  if (raw === undefined) throw invalidKey(form, EC_NUMBERS_DISAGREE)
   return { type: 'secp256k1', raw, form: `secp256k1 in a ${form}` }
 }
 
@@ -90,24 +99,37 @@ function pkcs1(key: KeyObject, form: string): Uint8Array {
   }
 }
 
-/** The scalar of a sound key. OpenSSL takes any scalar, and on trust the public key that may stand beside it. */
-function secp256k1Scalar(key: KeyObject): Uint8Array | undefined {
+/**
+ * An elliptic curve's key in its own encoding, if it can be written down. That is asked first: over one whose public key
+ * is the point at infinity Node 20 and 22 end the process when they are asked for its curve.
+ */
+function sec1Der(key: KeyObject): Buffer | undefined {
   try {
-    const jwk = key.export({ format: 'jwk' })
-    const scalar = jwkBytes(jwk, 'd')
-    const ecdh = createECDH('secp256k1')
-    ecdh.setPrivateKey(scalar)
-    return ecdh
-      .getPublicKey()
-      .subarray(1)
-      .equals(jwkBytes(jwk, 'x', 'y'))
-      ? scalar
-      : undefined
+    return key.export({ type: 'sec1', format: 'der' })
   } catch {
     return undefined
   }
 }
 
-function jwkBytes(jwk: JsonWebKey, ...fields: Array<'d' | 'x' | 'y'>): Uint8Array {
+/**
+ * The scalar of a sound key. OpenSSL takes any scalar, and on trust the public key that may stand beside it. No JWK is
+ * made of either: over the scalar 0, Node 26 leaves an error of OpenSSL's behind, and fails with it the next time that
+ * it reads a key, a sound one.
+ */
+function secp256k1Scalar(key: KeyObject, sec1: Buffer): Uint8Array | undefined {
+  const at = sec1.indexOf(SEC1_SCALAR) + SEC1_SCALAR.length
+  const scalar = Uint8Array.from(sec1.subarray(at, at + SCALAR_BYTES))
+  const ecdh = createECDH('secp256k1')
+  try {
+    ecdh.setPrivateKey(scalar)
+  } catch {
+    return undefined
+  }
+  const publicKey = createPublicKey(key).export({ type: 'spki', format: 'der' })
+  const points = POINT_FORMS.map(form => ecdh.getPublicKey(null, form))
+  return points.some(point => publicKey.subarray(-point.length).equals(point)) ? scalar : undefined
+}
+
+function jwkBytes(jwk: JsonWebKey, ...fields: Array<'d' | 'x'>): Uint8Array {
   return Uint8Array.from(Buffer.concat(fields.map(field => Buffer.from(jwk[field] ?? '', 'base64url'))))
 }

@@ -1,4 +1,4 @@
-import { createPrivateKey, generateKeyPairSync } from 'node:crypto'
+import { createECDH, createPrivateKey, generateKeyPairSync } from 'node:crypto'
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import { peerIdFromPrivateKey as libp2pPeerId } from '@libp2p/peer-id'
 import * as fc from 'fast-check'
@@ -26,12 +26,24 @@ const bytesOf = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 
 
 const protobufOf = (scalar: bigint): string => `08021220${scalar.toString(16).padStart(64, '0')}`
 
-/** The message with which every function that takes a key refuses it. */
+/** A secp256k1 key in SEC 1 as PEM text, with a public key or without. Source: RFC 5915, section 3. */
+function sec1Pem(scalar: Uint8Array, point?: Uint8Array): string {
+  const length = point?.length ?? 0
+  const publicKey = point && [Uint8Array.of(0xa1, length + 3, 0x03, length + 1, 0x00), point]
+  const parts = [bytesOf('0201010420'), scalar, bytesOf('a00706052b8104000a'), ...(publicKey ?? [])]
+  const body = Buffer.concat(parts)
+  return toPem(Buffer.concat([Uint8Array.of(0x30, body.length), body]), 'EC PRIVATE KEY')
+}
+
+const SOUND = fixture('ed25519')
+
+/** The message with which every function that takes a key refuses it, each time; a sound key is read all the same. */
 function refused(key: unknown): string {
   const { message, cause } = errorOf(() => privateKeyBytes(key as string), 'ERR_INVALID_KEY')
   expect(errorOf(() => decodePrivateKey(key as string), 'ERR_INVALID_KEY').message).toBe(message)
   expect(errorOf(() => peerIdFromPrivateKey(key as string), 'ERR_INVALID_KEY').message).toBe(message)
   expect(cause).toBeUndefined()
+  expect(privateKeyBytes(SOUND)).toHaveLength(68)
   return message
 }
 
@@ -111,15 +123,23 @@ describe('accepted forms', () => {
     const property = fc.property(scalars, scalar => {
       const raw = bytesOf(scalar.toString(16).padStart(64, '0'))
       const protobuf = Uint8Array.of(0x08, 0x02, 0x12, 0x20, ...raw)
-      const sec1 = toPem(
-        Buffer.concat([bytesOf('302e0201010420'), raw, bytesOf('a00706052b8104000a')]),
-        'EC PRIVATE KEY'
-      )
+      const sec1 = sec1Pem(raw)
       const pkcs8 = createPrivateKey(sec1).export({ type: 'pkcs8', format: 'pem' })
       expect(hex(privateKeyBytes(sec1))).toBe(hex(protobuf))
       expect(hex(privateKeyBytes(pkcs8.toString()))).toBe(hex(protobuf))
     })
     fc.assert(property, { seed: 20_260_102, numRuns: 30 })
+  })
+
+  test('a secp256k1 key in SEC 1 may have its public key in any form of a point, or not at all', () => {
+    const ecdh = createECDH('secp256k1')
+    const point = ecdh.generateKeys()
+    const scalar = Buffer.from(ecdh.getPrivateKey('hex').padStart(64, '0'), 'hex')
+    const compressed = ecdh.getPublicKey(null, 'compressed')
+    const hybrid = ecdh.getPublicKey(null, 'hybrid')
+    for (const form of [undefined, point, compressed, hybrid]) {
+      expect(hex(privateKeyBytes(sec1Pem(scalar, form)))).toBe(`08021220${hex(scalar)}`)
+    }
   })
 
   test('the bytes have memory of their own, so that they can be transferred, and the caller can clear its own', async () => {
@@ -303,9 +323,12 @@ describe('refused PEM texts', () => {
       'its public key is not that of its private key'
     )
     for (const byte of [0, 0xff]) {
-      const scalar = new Uint8Array(32).fill(byte)
-      const sec1 = Buffer.concat([bytesOf('302e0201010420'), scalar, bytesOf('a00706052b8104000a')])
-      expect(refused(toPem(sec1, 'EC PRIVATE KEY'))).toContain('its scalar is out of range')
+      expect(refused(sec1Pem(new Uint8Array(32).fill(byte)))).toContain('its scalar is out of range')
+    }
+    // In the place of the public key, the point at infinity, and one that is not on the curve.
+    for (const wrong of ['00', '04'.padEnd(130, '7')]) {
+      const message = refused(sec1Pem(new Uint8Array(32).fill(7), bytesOf(wrong)))
+      expect(message).toMatch(/its public key is not that of its private key|truncated, damaged/)
     }
   })
 })
