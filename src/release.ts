@@ -14,23 +14,32 @@ const MIN_BYTES = 8 * 1024
 
 const canRelease = (ArrayBuffer.prototype as Transferable).transfer !== undefined
 
-/** What may be freed. */
-const once = new WeakSet<ArrayBufferLike>()
+/** What may be freed, and where what is in it ends. */
+const once = new WeakMap<ArrayBufferLike, number>()
 
-/** Marks bytes that nobody holds a view of but those they are handed to: the last of those may `release` them. */
+/**
+ * Marks bytes that nobody holds a view of but those they are handed to: the last of those may `release` them. The memory
+ * must be theirs. It may be longer than they are: Node 26 leaves what a socket brought in the 65,536 bytes it was read
+ * into, if it is more than three quarters of them. Of memory that Node shares out among small buffers one has half at
+ * most (`Buffer.poolSize`), and is not marked.
+ */
 export function readOnce(bytes: Uint8Array): Uint8Array {
-  const { buffer, length } = bytes
-  if (canRelease && length >= MIN_BYTES && length === buffer.byteLength) once.add(buffer)
+  const { buffer, byteOffset, length } = bytes
+  const isTheirs = byteOffset === 0 && length > buffer.byteLength / 2
+  if (canRelease && length >= MIN_BYTES && isTheirs) once.set(buffer, length)
   return bytes
 }
 
 /**
- * Frees the memory that bytes stand in, if it was marked and they are the end of it. What stands before them is freed
- * as well: `before` is how many bytes there, at most, are known to be of no use any more. The bytes read as none from
- * now on.
+ * Frees the memory that bytes stand in, if it was marked and they are the end of what is in it. What stands before them
+ * is freed as well: `before` is how many bytes there, at most, are known to be of no use any more. The bytes read as none
+ * from now on.
  */
 export function release(bytes: Uint8Array, before: number): void {
   const { buffer, byteOffset, length } = bytes
-  if (length === 0 || byteOffset > before || byteOffset + length < buffer.byteLength) return
-  if (once.delete(buffer)) (buffer as Transferable).transfer!(0)
+  if (length === 0 || byteOffset > before) return
+  const end = once.get(buffer)
+  if (end === undefined || byteOffset + length < end) return
+  once.delete(buffer)
+  ;(buffer as Transferable).transfer!(0)
 }

@@ -1,6 +1,6 @@
 import { createCipheriv, randomBytes } from 'node:crypto'
 import { connect, createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { readOnce, release } from '../../src/release.ts'
 
@@ -30,9 +30,26 @@ describe('memory that is read once', () => {
     expect(more.length).toBe(0)
   })
 
+  it.skipIf(!early)('is freed with its end, though the memory goes on behind it', () => {
+    const bytes = readOnce(new Uint8Array(65_536).subarray(0, 50_000))
+    release(bytes.subarray(0, 49_999), Infinity)
+    expect(bytes.length).toBe(50_000)
+    release(bytes.subarray(1_000), Infinity)
+    expect(bytes.length).toBe(0)
+    expect(bytes.buffer.byteLength).toBe(0)
+  })
+
+  it('is kept when Node shares it out among buffers', () => {
+    const buffers = Array.from({ length: 8 }, () => Buffer.allocUnsafe((Buffer.poolSize >>> 1) - 1))
+    expect(buffers.some(({ buffer, length }) => buffer.byteLength > length)).toBe(true)
+    for (const bytes of buffers) release(readOnce(bytes.fill(7)), Infinity)
+    expect(buffers.every(bytes => bytes.length > 0 && bytes.every(byte => byte === 7))).toBe(true)
+  })
+
   it.each([
     ['that nobody has marked', () => new Uint8Array(SIZE)],
     ['that is short', () => readOnce(new Uint8Array(1_000))],
+    ['of which there is as much again', () => readOnce(new Uint8Array(2 * SIZE).subarray(0, SIZE))],
     ['that is part of more', () => readOnce(new Uint8Array(2 * SIZE).subarray(SIZE))],
     ['that is shared', () => readOnce(new Uint8Array(new SharedArrayBuffer(2 * SIZE), SIZE))]
   ])('is kept when it is memory %s', (_, make) => {
@@ -61,17 +78,33 @@ describe('memory of its own has', () => {
     }
   })
 
-  it('what a socket brings', async () => {
-    const total = 1024 * 1024
-    const server = createServer(socket => socket.end(Buffer.alloc(total)))
+  it('what a socket brings, though it may be longer', async () => {
+    const server = createServer()
     onTestFinished(() => void server.close())
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    const accepted = new Promise<Socket>(resolve => server.once('connection', resolve))
     const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
-    let bytes = 0
-    for await (const piece of socket as AsyncIterable<Buffer>) {
-      expect([piece.byteOffset, piece.buffer.byteLength]).toEqual([0, piece.length])
-      bytes += piece.length
+    onTestFinished(() => void socket.destroy())
+    const remote = await accepted
+    onTestFinished(() => void remote.destroy())
+    const pieces: Buffer[] = []
+    socket.on('data', piece => pieces.push(piece))
+    let written = 0
+    // Each is read before the next is written: what one read brings has these sizes and, of the last, whatever it likes.
+    for (const size of [SIZE, 49_151, 49_152, 65_535, 65_536, 1024 * 1024]) {
+      written += size
+      remote.write(Buffer.alloc(size))
+      while (socket.bytesRead < written) await turn()
     }
-    expect(bytes).toBe(total)
+    for (const { buffer, byteOffset, length } of pieces) {
+      expect(byteOffset).toBe(0)
+      expect(length).toBeGreaterThan(buffer.byteLength / 2)
+    }
+    expect(new Set(pieces.map(({ buffer }) => buffer)).size).toBe(pieces.length)
+    expect(pieces.reduce((sum, { length }) => sum + length, 0)).toBe(written)
   })
 })
+
+async function turn(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve))
+}
