@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { beforeAll, expect, it } from 'vitest'
 import { connect, exitOf, forkProgram, startNode } from '../support/node-process.ts'
 import type { Exit, NodeProcess } from '../support/node-process.ts'
+import { suspend } from '../support/proc.ts'
 
 /** An application that has nothing left to do is gone within this time, in milliseconds. */
 const PROMPT_MS = 3_000
@@ -109,7 +110,7 @@ it.each([
   const COUNT = 1_000
   const [alice, carol] = await Promise.all([startNode(), startNode()])
   await connect(alice, carol)
-  if (frozen) process.kill(carol.pid, 'SIGSTOP')
+  if (frozen) await suspend(carol.pid)
 
   const told = await alice.run(
     ({ p2p }, { to, count, wait }) => {

@@ -2,6 +2,7 @@ import type { P2pEvent } from 'bitvmx-p2p'
 import { beforeAll, expect, it } from 'vitest'
 import { connect, LONG, startNode } from '../support/node-process.ts'
 import type { NodeProcess, NodeScope } from '../support/node-process.ts'
+import { suspend } from '../support/proc.ts'
 
 const COUNT = 1_000
 /** An ended thread is noticed within this time, in milliseconds. */
@@ -33,7 +34,7 @@ beforeAll(async () => {
   ;[silent, ...peers] = await Promise.all([startNode(), startNode(), startNode()])
   nodes = await Promise.all(DEATHS.map(async () => startNode()))
   for (const node of nodes) for (const peer of peers) await connect(node, peer)
-  for (const { pid } of [silent, ...peers]) process.kill(pid, 'SIGSTOP')
+  await Promise.all([silent, ...peers].map(async ({ pid }) => suspend(pid)))
 })
 
 it.each(DEATHS.map((death, index) => ({ ...death, index })))(
