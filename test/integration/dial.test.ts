@@ -108,6 +108,8 @@ describe('a dial that succeeds', () => {
     await bob.event({ type: 'Connected' })
     alice.dial(bob)
     bob.dial(alice)
+    // Before the goodbye: a dial that is looked at behind it is one to a peer that is not connected.
+    await Promise.all([alice.settled(), bob.settled()])
     // One goodbye ends it all: had there been a second connection or a dial left over, it would show now.
     await part(alice, bob)
     await connectLocal(alice, bob)

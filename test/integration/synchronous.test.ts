@@ -3,9 +3,11 @@ import { connect, LONG, startNode } from '../support/node-process.ts'
 import type { NodeProcess, NodeScope } from '../support/node-process.ts'
 
 /** How long an application computes without a look at its channels, in milliseconds: once past the ack timeout. */
-const BUSY_MS = LONG ? 30_000 : 4_000
+const BUSY_MS = LONG ? 30_000 : 5_000
 /** An ack is on time when it comes this fast although the remote application does nothing, in milliseconds. */
 const PROMPT_MS = 2_000
+/** Nobody sends in the last moments of that: even a last ack that is just on time comes before its end. */
+const SENDING_MS = BUSY_MS - PROMPT_MS
 
 it('two applications that never yield to their event loops exchange 10,000 messages each way', async () => {
   const [alice, bob] = await Promise.all([startNode(), startNode()])
@@ -84,18 +86,19 @@ it(`an application that computes for ${BUSY_MS} ms is acknowledged for on time u
   await connect(alice, bob)
   await connect(carol, bob)
 
-  const until = Date.now() + BUSY_MS
+  const begin = Date.now()
+  const until = begin + SENDING_MS
   const [bobBusyUntil, ...reports] = await Promise.all([
     bob.run(
       (_, end) => {
         while (Date.now() < end) Math.random()
         return Date.now()
       },
-      until,
+      begin + BUSY_MS,
       BUSY_MS + 30_000
     ),
-    alice.run(sendInLockStep, { to: bob.peerId, until: until - 500 }, BUSY_MS + 30_000),
-    carol.run(sendInLockStep, { to: bob.peerId, until: until - 500 }, BUSY_MS + 30_000)
+    alice.run(sendInLockStep, { to: bob.peerId, until }, BUSY_MS + 30_000),
+    carol.run(sendInLockStep, { to: bob.peerId, until }, BUSY_MS + 30_000)
   ])
 
   for (const report of reports) {
