@@ -63,10 +63,12 @@ test(
         from.dial(to)
         return { from, to, id: from.sendMsg(to, Buffer.from('before anybody is connected')) }
       })
+      // Every connection is there that these dials make: from here on there are only fewer, down to one for each pair.
+      const dialled = Promise.all(nodes.map(async node => node.settled()))
       const deadline = performance.now() + 30_000
       let settled = false
       const talks = pairs.map(async ({ from, to }) => {
-        await from.event({ type: 'Connected', peerId: to.peerId })
+        await Promise.all([dialled, from.event({ type: 'Connected', peerId: to.peerId })])
         do {
           const ids = Array.from({ length: 50 }, (_, i) => from.sendMsg(to, Buffer.from(`${i}`)))
           for (const id of ids) expect(await from.event({ type: 'Status', id })).toMatchObject({ ok: true })
