@@ -1,6 +1,8 @@
 import type { Transport } from '@libp2p/interface'
 import { messageOf, P2pError } from '../errors.ts'
 
+const NOWHERE = 'no network interface of this machine has such an address, so nobody could reach it'
+
 /**
  * Notes which addresses could not be bound, and why. libp2p tells it as a list of stack traces, and does not tell it at
  * all when only the IPv6 addresses of a list fail; here each address that is asked for counts.
@@ -17,6 +19,11 @@ export class ListenGuard {
       listener.listen = async address => {
         try {
           await listen(address)
+          // A wildcard is bound even when no interface has an address of its family, as with IPv6 switched off.
+          if (listener.getAddrs().length === 0) {
+            await listener.close()
+            throw new Error(NOWHERE)
+          }
         } catch (err) {
           this.#failures.push(`${address.toString()}: ${reason(err)}`)
           throw err

@@ -153,6 +153,25 @@ test('a process that may start no threads is told which flag is missing', async 
   })
 })
 
+const unshare = (script: string): string[] => ['-n', 'sh', '-c', `ip link set lo up && ${script}`]
+const ipv6Off = 'sysctl -q -w net.ipv6.conf.all.disable_ipv6=1'
+/** A network of its own takes rights, and two tools. */
+const hasOwnNetwork = spawnSync('unshare', unshare(ipv6Off)).status === 0
+
+test.skipIf(!hasOwnNetwork).each(['start', 'startAsync'])(
+  'with IPv6 switched off, %s says that nobody could reach a wildcard of it',
+  async way => {
+    const program = fileURLToPath(new URL('../support/programs/start-failure.mjs', import.meta.url))
+    const script = unshare(`${ipv6Off} && exec "${process.execPath}" "${program}" "[::]:0" ${way}`)
+    const { stdout } = await promisify(execFile)('unshare', script, BOUNDED)
+    expect(JSON.parse(stdout)).toEqual({
+      code: 'ERR_LISTEN_FAILED',
+      message:
+        'cannot listen on /ip6/::/tcp/0: no network interface of this machine has such an address, so nobody could reach it'
+    })
+  }
+)
+
 const lowestFreePort = Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'))
 
 const nobody = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}
