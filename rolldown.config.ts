@@ -12,7 +12,14 @@ const config: RolldownOptions = defineConfig({
   input: 'dist/runtime/worker.js',
   platform: 'node',
   plugins: [contents, types],
-  output: { dir: 'dist/worker', cleanDir: true, chunkFileNames: '[name].js', comments: { legal: true } }
+  output: {
+    dir: 'dist/worker',
+    cleanDir: true,
+    // A module wherever it is copied to, whatever package.json says there.
+    entryFileNames: 'worker.mjs',
+    codeSplitting: false,
+    comments: { legal: true }
+  }
 })
 
 export default config

@@ -1,3 +1,5 @@
+import { resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { AllowListContent } from './allow-list/index.ts'
 import { P2pError, shown } from './errors.ts'
 import { MAX_FRAME_BYTES } from './framing/index.ts'
@@ -76,6 +78,11 @@ export interface P2pOptions {
    * its connection ends with `Disconnected`, `code: 'silent'`. 1,000 to 600,000; 0: off. @default 10_000
    */
   heartbeatMs?: number | undefined
+  /**
+   * The network thread's file, for programs that are bundled: a `file:` URL or a path, of a copy of `bitvmx-p2p/worker`
+   * of the same version (docs/bundling.md). @default beside the package's own code
+   */
+  workerUrl?: string | URL | undefined
 }
 
 /** The options with every default filled in. */
@@ -84,6 +91,8 @@ export interface ResolvedOptions {
   rateLimit: RateLimit
   limits: Limits
   heartbeatMs: number
+  /** A `file:` URL. */
+  workerUrl: string | undefined
 }
 
 const MIB = 1024 * 1024
@@ -97,7 +106,7 @@ const MAX_CREDIT = 2 ** 30
  * @throws P2pError ERR_INVALID_OPTION naming option, range and the value received
  */
 export function resolveOptions(options: P2pOptions = {}): ResolvedOptions {
-  assertKeys(options, 'options', ['allowList', 'rateLimit', 'limits', 'heartbeatMs'])
+  assertKeys(options, 'options', ['allowList', 'rateLimit', 'limits', 'heartbeatMs', 'workerUrl'])
   const { allowList = [] } = options
   if (allowList !== 'allow-all' && !Array.isArray(allowList)) {
     throw invalid('allowList', allowList, "an array of entries, or 'allow-all'")
@@ -106,7 +115,8 @@ export function resolveOptions(options: P2pOptions = {}): ResolvedOptions {
     allowList,
     rateLimit: resolveRateLimit(options.rateLimit),
     limits: resolveLimits(options.limits),
-    heartbeatMs: resolveHeartbeat(options.heartbeatMs)
+    heartbeatMs: resolveHeartbeat(options.heartbeatMs),
+    workerUrl: resolveWorkerUrl(options.workerUrl)
   }
 }
 
@@ -116,6 +126,21 @@ function resolveHeartbeat(value: unknown = HEARTBEAT.default): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
   throw invalid('heartbeatMs', value, `a whole number from ${min} to ${max}, or 0 for none`)
 }
+
+function resolveWorkerUrl(given: unknown): string | undefined {
+  if (given === undefined) return undefined
+  // not instanceof URL: a test runner's realm has a URL of its own
+  const text = typeof given === 'object' && given !== null && 'href' in given ? given.href : given
+  if (typeof text !== 'string' || text === '') throw invalid('workerUrl', given, WORKER_URL)
+  try {
+    // Through a path, which tells a URL that is not a file's.
+    return pathToFileURL(text.includes('://') ? fileURLToPath(text) : resolve(text)).href
+  } catch {
+    throw invalid('workerUrl', given, WORKER_URL)
+  }
+}
+
+const WORKER_URL = 'a file: URL or a path'
 
 function resolveLimits(limits: Given<Limits> = {}): Limits {
   const given = limits as Record<string, unknown>

@@ -21,6 +21,7 @@ import { canonicalPeerId, peerIdFromPrivateKey, privateKeyBytes } from './identi
 import type { PrivateKeyInput } from './identity/index.ts'
 import { resolveOptions } from './options.ts'
 import type { P2pOptions, ResolvedOptions } from './options.ts'
+import { VERSION } from './version.ts'
 
 /** A node must listen somewhere, and a list longer than this is a mistake. */
 const MAX_LISTEN_ADDRESSES = 64
@@ -104,7 +105,8 @@ function assemble(addr: string | string[], privk: PrivateKeyInput, given: P2pOpt
 
   const dropped = createDroppedMemory()
   const thread: RuntimeThread = new RuntimeThread({
-    data: { dropped, privateKey, listen, options },
+    data: { version: VERSION, dropped, privateKey, listen, options },
+    workerUrl: options.workerUrl,
     segment: notice => (notice.queue === 'events' ? eventQueue : droppedQueue).announce(notice),
     wake: () => {
       receiver.pump()

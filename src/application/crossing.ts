@@ -1,18 +1,44 @@
+import { closeSync, openSync } from 'node:fs'
+import { devNull } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
+import { RuntimeState, Word } from '../channels/index.ts'
 import type { RuntimeData } from '../channels/index.ts'
 import { messageOf, P2pError } from '../errors.ts'
+import { packedWorker, REMEDY } from './worker-file.ts'
 
 /**
  * Room for new objects in the thread, as Node 20 has it by default. In the larger one of Node 24 the buffers that each
  * read and record brings lie about until they set off collections of the whole heap (docs/performance.md).
  */
 const YOUNG_GENERATION_MIB = 6
-/** The thread's entry point, bundled with all it needs; a test runner that reads the sources takes the built one, too. */
-const WORKER = new URL(
-  import.meta.url.endsWith('.ts') ? '../../dist/worker/worker.js' : '../worker/worker.js',
-  import.meta.url
-)
+/**
+ * File descriptors that a thread needs before it can say anything: its event loop takes 4 on Linux and 5 on macOS, and
+ * the reading of its file 1.
+ */
+const MIN_DESCRIPTORS = 6
+/** What is told of the cause at most, in characters. */
+const MAX_CAUSE = 500
+
+/**
+ * The thread's first lines. They come from no file, so that they can tell why the file cannot be loaded, to a caller who
+ * blocks as well: Node itself tells it on the caller's event loop only.
+ */
+const DOOR = `'use strict'
+const { workerData: { entry, port, data: { control }, remedy } } = require('node:worker_threads')
+import(entry).catch(err => {
+  const file = require('node:url').fileURLToPath(entry)
+  const why = err?.code === 'ERR_MODULE_NOT_FOUND'
+    ? 'its file ' + file + ' is missing. ' + remedy
+    : 'its file ' + file + ' does not load: ' + String(err?.message ?? err).slice(0, ${MAX_CAUSE})
+  port.postMessage({
+    started: { error: { code: 'ERR_RUNTIME_FAILED', message: 'the runtime thread cannot start: ' + why } }
+  })
+  Atomics.store(control, ${Word.state}, ${RuntimeState.failed})
+  Atomics.add(control, ${Word.replySignal}, 1)
+  Atomics.notify(control, ${Word.replySignal})
+  process.exit(1)
+})`
 
 interface WorkerInit {
   port: MessagePort
@@ -20,13 +46,20 @@ interface WorkerInit {
   lifeline: MessagePort
 }
 
-/** Starts the runtime thread. @throws P2pError ERR_INVALID_OPTION as `plainly`, ERR_RUNTIME_FAILED */
-export function startWorker(init: WorkerInit): Worker {
+/**
+ * Starts the runtime thread from its file, or from the one at `url`.
+ *
+ * @throws P2pError ERR_INVALID_OPTION as `plainly`, ERR_RUNTIME_FAILED
+ */
+export function startWorker(init: WorkerInit, url: string | undefined): Worker {
+  const entry = url ?? packedWorker().href
   return plainly(() => {
     try {
-      return new Worker(WORKER, {
+      assertDescriptors()
+      return new Worker(DOOR, {
+        eval: true,
         name: 'bitvmx-p2p',
-        workerData: init,
+        workerData: { ...init, entry, remedy: REMEDY },
         transferList: [init.port, init.lifeline],
         // Flags meant for the application's own entry point (--input-type, --test, loaders) are not for this thread.
         execArgv: [],
@@ -39,6 +72,25 @@ export function startWorker(init: WorkerInit): Worker {
       throw new P2pError('ERR_RUNTIME_FAILED', `the runtime thread cannot start: ${why}`, { cause: err })
     }
   })
+}
+
+/**
+ * A thread for which there are too few descriptors ends before its first line, and only an event tells so. @throws what
+ * the system says when there are too few
+ */
+function assertDescriptors(): void {
+  const taken: number[] = []
+  try {
+    while (taken.length < MIN_DESCRIPTORS) taken.push(openSync(devNull, 'r'))
+  } catch (err) {
+    const { code } = err as { code?: unknown }
+    // Anything else says something about the device only.
+    if (code !== 'EMFILE' && code !== 'ENFILE') return
+    const whose = code === 'EMFILE' ? 'this process' : 'this machine'
+    throw new Error(`${code}: ${whose} has no file descriptors left for it`, { cause: err })
+  } finally {
+    for (const descriptor of taken) closeSync(descriptor)
+  }
 }
 
 /** Hands values to the other thread. @throws P2pError ERR_INVALID_OPTION when one of them is of a kind that cannot cross */

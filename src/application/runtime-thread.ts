@@ -12,6 +12,7 @@ import type {
   ToRuntime
 } from '../channels/index.ts'
 import { P2pError } from '../errors.ts'
+import { clearTimeout, now, setTimeout, soon } from '../intrinsics.ts'
 import { plainly, startWorker } from './crossing.ts'
 import { Lifeline } from './lifeline.ts'
 
@@ -22,11 +23,15 @@ const SILENT = `it has not answered for ${SILENCE_MS} ms`
 const PROBE_MS = 5_000
 /** Longest uninterrupted wait for an answer, in milliseconds. */
 const WAIT_SLICE_MS = 1_000
+/** While the thread starts: how soon a blocked caller learns that it has ended before it could say anything. */
+const START_SLICE_MS = 100
 /** A caller who looks again and again makes sure so often that the thread has not ended, in milliseconds. */
 const LOOK_MS = 500
 
 export interface RuntimeThreadInit {
   data: Omit<RuntimeData, 'control'>
+  /** Another place of the thread's file than the usual one, as a URL. */
+  workerUrl: string | undefined
   /** A queue has a new segment. */
   segment: (notice: QueueNotice) => void
   /** An awaited channel may have something to read, or the runtime has ended. */
@@ -56,15 +61,15 @@ export class RuntimeThread {
   /** How many callers await something on the event loop: while there are any, the process is kept alive. */
   #awaited = 0
   #silentMs = 0
-  #lookedAt = performance.now()
-  #probedAt = performance.now()
+  #lookedAt = now()
+  #probedAt = now()
 
   constructor(init: RuntimeThreadInit) {
     this.#init = init
     const { port1, port2 } = new MessageChannel()
     this.#port = port1
     const data: RuntimeData = { ...init.data, control: this.control }
-    this.#worker = startWorker({ port: port2, data, lifeline: this.#lifeline.farEnd })
+    this.#worker = startWorker({ port: port2, data, lifeline: this.#lifeline.farEnd }, init.workerUrl)
     this.#worker.unref()
     this.#worker.on('error', err => this.#die(`it threw: ${err.message}`))
     this.closed = new Promise(resolve => {
@@ -91,7 +96,7 @@ export class RuntimeThread {
 
   /** Blocks until the thread listens. @throws P2pError what kept it from that */
   waitUntilStarted(): string[] {
-    this.#blockFor(() => this.#started)
+    this.#blockFor(() => this.#started, START_SLICE_MS)
     // It hangs, and must not go on to listen when nobody has a handle on it.
     if (this.#started === undefined) {
       this.#die(hasEnded(this.control) ? 'it ended before it listened' : SILENT)
@@ -159,10 +164,10 @@ export class RuntimeThread {
    * an answer to its doorbell. Only time during which somebody was looking counts, so a suspended machine does no harm.
    */
   assertAlive(): void {
-    const now = performance.now()
-    if (now - this.#lookedAt < LOOK_MS || hasEnded(this.control)) return
-    const passed = Math.min(now - this.#lookedAt, WAIT_SLICE_MS)
-    this.#lookedAt = now
+    const time = now()
+    if (time - this.#lookedAt < LOOK_MS || hasEnded(this.control)) return
+    const passed = Math.min(time - this.#lookedAt, WAIT_SLICE_MS)
+    this.#lookedAt = time
     if (this.#lifeline.isCut()) {
       this.#lost()
       return
@@ -173,8 +178,8 @@ export class RuntimeThread {
       return
     }
     this.#silentMs = 0
-    if (now - this.#probedAt < PROBE_MS) return
-    this.#probedAt = now
+    if (time - this.#probedAt < PROBE_MS) return
+    this.#probedAt = time
     if (Atomics.exchange(this.control, Word.commandsRung, 1) === 0) this.post(DOORBELL)
   }
 
@@ -195,7 +200,7 @@ export class RuntimeThread {
   }
 
   /** Blocks until `answer` is there, the runtime has ended, or it was silent for too long. */
-  #blockFor<T>(answer: () => T | undefined): T | undefined {
+  #blockFor<T>(answer: () => T | undefined, sliceMs = WAIT_SLICE_MS): T | undefined {
     let waitedMs = 0
     for (;;) {
       const seen = Atomics.load(this.control, Word.replySignal)
@@ -206,9 +211,9 @@ export class RuntimeThread {
       if (found !== undefined) return found
       if (ended) this.#rejectPending()
       if (ended || waitedMs > SILENCE_MS) return answer()
-      const begin = performance.now()
-      Atomics.wait(this.control, Word.replySignal, seen, WAIT_SLICE_MS)
-      waitedMs += Math.min(performance.now() - begin, WAIT_SLICE_MS)
+      const begin = now()
+      Atomics.wait(this.control, Word.replySignal, seen, sliceMs)
+      waitedMs += Math.min(now() - begin, WAIT_SLICE_MS)
     }
   }
 
@@ -220,7 +225,7 @@ export class RuntimeThread {
   #take(message: ToApplication): void {
     if (message === DOORBELL) {
       // Not at once: this may be in the middle of reading the very channel that the doorbell is about.
-      queueMicrotask(this.#init.wake)
+      soon(this.#init.wake)
     } else if ('segment' in message) this.#init.segment(message)
     else if ('started' in message) {
       this.#started = message.started

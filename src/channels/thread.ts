@@ -6,6 +6,8 @@ import type { SegmentNotice } from './shared-queue.ts'
 
 /** Everything the runtime thread starts with. */
 export interface RuntimeData {
+  /** The application's `VERSION`. */
+  version: string
   control: Int32Array<SharedArrayBuffer>
   dropped: SharedArrayBuffer
   /** libp2p protobuf. */

@@ -1,6 +1,6 @@
 /**
- * The runtime thread's door: connects the runtime to the message port and the shared memory, and reports its end. It
- * loads libp2p only behind a `try`, so that a failure to load is told like any other.
+ * The runtime thread's file: connects the runtime to the message port and the shared memory, and reports its end. That it
+ * cannot be loaded is told by whoever loads it (src/application/crossing.ts).
  */
 import { workerData } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
@@ -18,7 +18,9 @@ import {
 } from '../channels/index.ts'
 import type { QueueNotice, RuntimeData, SegmentNotice, ToApplication, ToRuntime } from '../channels/index.ts'
 import { systemClock } from '../clock.ts'
-import { messageOf, toPlain } from '../errors.ts'
+import { messageOf, P2pError, toPlain } from '../errors.ts'
+import { VERSION } from '../version.ts'
+import { Runtime } from './runtime.ts'
 
 // libp2p makes errors for what is no fault (aborted waits, ended streams); nobody reads where they were made.
 Error.stackTraceLimit = 0
@@ -95,7 +97,10 @@ process.on('unhandledRejection', reason => {
 })
 
 try {
-  const { Runtime } = await import('./runtime.ts')
+  if (data.version !== VERSION) {
+    const message = `the runtime thread's file is of version ${VERSION}, wanted ${data.version}: a copy of it is outdated`
+    throw new P2pError('ERR_RUNTIME_FAILED', message)
+  }
   const runtime = new Runtime({
     privateKey: data.privateKey,
     listen: data.listen,

@@ -1,11 +1,14 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { expect, test } from 'vitest'
+import { VERSION } from '../../src/version.ts'
 
 /** Rooms by layer (docs/architecture.md): a room imports from lower layers only, never from its neighbours. */
 const LAYERS: Record<string, number> = {
   'errors.ts': 0,
   'outcomes.ts': 0,
+  'intrinsics.ts': 0,
+  'version.ts': 0,
   'clock.ts': 0,
   'copy.ts': 0,
   'parts.ts': 0,
@@ -47,6 +50,11 @@ const imports = filesIn(src).flatMap(file =>
     target: match.groups!['target']!
   }))
 )
+
+test('the version that the threads compare is the package’s', () => {
+  const { version } = JSON.parse(readFileSync(join(src, '../package.json'), 'utf8')) as { version: string }
+  expect(VERSION).toBe(version)
+})
 
 test('every room has a layer', () => {
   const rooms = new Set(filesIn(src).map(roomOf))

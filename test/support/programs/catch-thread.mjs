@@ -7,9 +7,8 @@ import threads from 'node:worker_threads'
 export let runtimeThread
 
 threads.Worker = class extends threads.Worker {
-  constructor(url, options) {
-    const workerData = { ...options.workerData, entry: String(url) }
-    super(new URL('runtime-thread.mjs', import.meta.url), { ...options, workerData })
+  constructor(_, options) {
+    super(new URL('runtime-thread.mjs', import.meta.url), { ...options, eval: false })
     runtimeThread = this
   }
 }

@@ -2,14 +2,15 @@
 // gone afterwards: hanging-start.mjs <start|startAsync>. Time passes a hundred times as fast as elsewhere.
 import { once } from 'node:events'
 import { syncBuiltinESMExports } from 'node:module'
+import timers from 'node:timers'
 import threads from 'node:worker_threads'
 
 const HASTE = 100
-const { setTimeout, performance } = globalThis
+const { setTimeout } = timers
 const [now, wait] = [performance.now.bind(performance), Atomics.wait]
 performance.now = () => now() * HASTE
 Atomics.wait = (words, index, value, ms) => wait(words, index, value, ms / HASTE)
-globalThis.setTimeout = (call, ms) => setTimeout(call, ms / HASTE)
+timers.setTimeout = (call, ms) => setTimeout(call, ms / HASTE)
 
 let exited
 threads.Worker = class extends threads.Worker {
