@@ -38,13 +38,15 @@ export type P2pErrorCode =
 
 /** An error of this package. `cause`, where there is one, is the error beneath. */
 export class P2pError extends Error {
+  // Defined, as fields are, and not assigned: where Error.prototype is frozen, that would throw.
+  /** `'P2pError'`. */
+  override readonly name: string = 'P2pError'
   /** What failed, for programs. */
   readonly code: P2pErrorCode
 
   /** For those who stand in for this package, in a test for example. */
   constructor(code: P2pErrorCode, message: string, options?: ErrorOptions) {
     super(message, options)
-    this.name = 'P2pError'
     this.code = code
   }
 }
