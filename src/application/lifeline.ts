@@ -1,15 +1,14 @@
-import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
+import { MessageChannel, moveMessagePortToContext, receiveMessageOnPort } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
 
 /**
  * Shows the end of a thread to a caller who blocks, and so hears of no event. The thread holds one end of a channel on
- * which nothing is ever said; with the thread, however it ends, that end closes, and then this one; and a closed port
- * cannot be transferred any more.
+ * which nothing is ever said; with the thread, however it ends, that end closes, and then this one.
  */
 export class Lifeline {
   /** For the thread to hold. */
   readonly farEnd: MessagePort
-  #nearEnd: MessagePort
+  readonly #nearEnd: MessagePort
 
   constructor() {
     const { port1, port2 } = new MessageChannel()
@@ -22,10 +21,13 @@ export class Lifeline {
     // There is no message to receive; this takes in that the other end has closed.
     receiveMessageOnPort(this.#nearEnd)
     try {
-      this.#nearEnd = structuredClone(this.#nearEnd, { transfer: [this.#nearEnd] })
+      // A port does not tell that it is closed, but a closed one is refused before what is no context is. Nothing moves.
+      moveMessagePortToContext(this.#nearEnd, NO_CONTEXT)
       return false
-    } catch {
-      return true
+    } catch (err) {
+      return (err as { code?: unknown }).code === 'ERR_CLOSED_MESSAGE_PORT'
     }
   }
 }
+
+const NO_CONTEXT = {}
