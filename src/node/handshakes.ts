@@ -11,6 +11,7 @@ import type {
 import { ipOfMultiaddr, rateSubject } from '../addresses/index.ts'
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
+import { noteBegin } from './begun.ts'
 import { guardServer } from './doorway.ts'
 import { handOver } from './hand-over.ts'
 import { isPeersFault } from './link.ts'
@@ -119,6 +120,7 @@ export class HandshakeGuard {
   #enter(ip: string, connection: MultiaddrConnection): Pending {
     const { hasRoom, refused } = this.#init
     const since = this.#clock.now()
+    noteBegin(connection, since)
     const places = this.#pending.enter({ ip, since, abort: reason => connection.abort(reason) }, hasRoom)
     if (places === undefined) {
       refused(ip)

@@ -5,6 +5,7 @@ import { messageOf } from '../errors.ts'
 import { PROTOCOL_ID } from '../framing/index.ts'
 import { publicKeyHashOf } from '../identity/index.ts'
 import type { DisconnectCode } from '../outcomes.ts'
+import { begunAt } from './begun.ts'
 import { AbuseError } from './conduct.ts'
 import { heardOn } from './hearing.ts'
 
@@ -34,8 +35,8 @@ export class Link {
   heldBytes = 0
   /** When a message stream was last opened or closed on it, by either side, on the runtime's clock. */
   lastUsedAt = 0
-  /** When its handshake began, in milliseconds since 1970. */
-  readonly begunAt: number
+  /** When its handshake began, if the peer began it, on the runtime's clock. */
+  readonly begunAt: number | undefined
   /** When it passed the local checks, on the runtime's clock. */
   openedAt = 0
   /** The peer has shown that he admitted us; inbound links are admitted by being dialled. */
@@ -59,7 +60,7 @@ export class Link {
     this.address = remoteAddr.decapsulate('/p2p').toString()
     this.ip = ipOfMultiaddr(this.address)
     this.direction = direction
-    this.begunAt = connection.timeline.open
+    this.begunAt = begunAt(connection)
     this.admitted = direction === 'inbound'
     connection.addEventListener('close', ({ error, local }) => {
       if (error === undefined) {

@@ -37,7 +37,7 @@ export interface PeersInit {
 export class Peers {
   readonly #init: PeersInit
   readonly #peers = new Map<string, Peer>()
-  /** When the application parted from a peer, in milliseconds since 1970: kept as long as a handshake can take. */
+  /** When the application parted from a peer, on the runtime's clock: kept as long as a handshake can take. */
   readonly #parted = new Map<string, number>()
   readonly #connections: BucketTable
   #stopped = false
@@ -98,7 +98,7 @@ export class Peers {
     this.#open.add(link)
     if (this.#stopped) return
     // A handshake that the peer had begun before the application parted from him ends with it, as our own dials do.
-    if (link.direction === 'inbound' && link.begunAt < (this.#parted.get(link.peerId) ?? 0)) {
+    if (link.begunAt !== undefined && link.begunAt < (this.#parted.get(link.peerId) ?? -Infinity)) {
       void link.close(PARTED)
       return
     }
@@ -164,7 +164,7 @@ export class Peers {
   /** Parts from a peer in an orderly way: its messages are settled now, the goodbye may take a moment. */
   disconnect(peerId: string): void {
     const { clock, limits, cancelDials } = this.#init
-    const now = Date.now()
+    const now = clock.now()
     this.#parted.set(peerId, now)
     clock.after(limits.handshakeTimeoutMs, () => {
       if (this.#parted.get(peerId) === now) this.#parted.delete(peerId)
