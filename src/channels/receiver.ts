@@ -1,4 +1,5 @@
 import { P2pError, shown } from '../errors.ts'
+import { now } from '../intrinsics.ts'
 import { hasEnded } from './control-block.ts'
 import type { ControlBlock } from './control-block.ts'
 
@@ -106,9 +107,9 @@ export class ReceiverChannel<T> implements Receiver<T> {
       // The end is published after the last event: look once more when it is seen.
       if (this.closed) return source.take()
       assertAlive()
-      const now = performance.now()
-      if (deadline === Infinity) deadline = now + timeoutMs
-      const left = deadline - now
+      const time = now()
+      if (deadline === Infinity) deadline = time + timeoutMs
+      const left = deadline - time
       if (left <= 0) return undefined
       if (!this.closed) Atomics.wait(control, signal, seen, Math.min(left, WAIT_SLICE_MS))
     }

@@ -44,6 +44,21 @@ function roomOf(path: string): string {
   return relative(src, path).split('/')[0]!
 }
 
+/** What others replace, and where their own comes from (src/intrinsics.ts). */
+const REPLACEABLE =
+  /(?<![\w$#'-])(?:performance|Date|hrtime|nextTick|queueMicrotask|structuredClone|(?:set|clear)(?:Timeout|Interval|Immediate))(?![\w$'-])/g
+
+/** The files that run on the application's thread: those that index.ts leads to. */
+function onTheApplicationsThread(file = join(src, 'index.ts'), found = new Set<string>()): Set<string> {
+  if (found.has(file)) return found
+  found.add(file)
+  const text = readFileSync(file, 'utf8')
+  for (const [, target] of text.matchAll(/^(?:import|export) (?!type )[^;]*?from '(\.[^']+)'/gm)) {
+    onTheApplicationsThread(resolve(file, '..', target!), found)
+  }
+  return found
+}
+
 const imports = filesIn(src).flatMap(file =>
   Array.from(readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?\s*'(?<target>[^']+)'/g), match => ({
     file,
@@ -89,4 +104,24 @@ test('libp2p is constructed in one room, and the application has none of it', ()
     ['p2p.ts', 'application', 'channels'].includes(roomOf(file))
   )
   expect(application.filter(({ target }) => /libp2p|multiaddr/.test(target))).toEqual([])
+})
+
+test('the application’s thread takes time and turns from intrinsics.ts, never from globals that others replace', () => {
+  const files = onTheApplicationsThread()
+  // Both ends of the channels come in one room; this one is for the runtime's thread, whose globals are its own.
+  files.delete(join(src, 'channels/runtime-end.ts'))
+  files.delete(join(src, 'intrinsics.ts'))
+  expect(files).toContain(join(src, 'channels/receiver.ts'))
+  expect(files).toContain(join(src, 'application/runtime-thread.ts'))
+  const wrong = [...files].flatMap(file => {
+    const text = readFileSync(file, 'utf8').replaceAll(/\/\*[^]*?\*\/|\/\/.*$|'[^'\n]*'/gm, '')
+    const taken =
+      /import \{(?<names>[^}]*)\} from '[./]*intrinsics\.ts'/.exec(readFileSync(file, 'utf8'))?.groups![
+        'names'
+      ] ?? ''
+    return Array.from(text.matchAll(REPLACEABLE), ([name]) => name)
+      .filter(name => !taken.split(',').some(known => known.trim() === name))
+      .map(name => `${relative(src, file)}: ${name}`)
+  })
+  expect(wrong).toEqual([])
 })
