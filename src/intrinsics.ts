@@ -9,7 +9,7 @@ import { clearTimeout, setImmediate, setTimeout } from 'node:timers'
 
 export { clearTimeout, setImmediate, setTimeout }
 
-const clock = Object.getPrototypeOf(performance) as Performance
+const clock = Object.getPrototypeOf(performance) as typeof performance
 
 /** Milliseconds since some moment; never goes back. */
 export const now: () => number = clock.now.bind(performance)

@@ -1,5 +1,5 @@
 import { P2pError, shown } from '../errors.ts'
-import { now } from '../intrinsics.ts'
+import { now, setImmediate } from '../intrinsics.ts'
 import { hasEnded } from './control-block.ts'
 import type { ControlBlock } from './control-block.ts'
 
@@ -62,6 +62,8 @@ export interface ReceiverInit<T> {
 
 /** Longest uninterrupted blocking wait, in milliseconds. */
 const WAIT_SLICE_MS = 1_000
+/** Awaited events are handed out for so long, in milliseconds, without a turn of the event loop: then timers get theirs. */
+const MAX_RUN_MS = 5
 
 interface Waiter<T> {
   resolve: (event: T | undefined) => void
@@ -72,6 +74,8 @@ interface Waiter<T> {
 export class ReceiverChannel<T> implements Receiver<T> {
   readonly #init: ReceiverInit<T>
   readonly #waiters = new Set<Waiter<T>>()
+  /** Since when events have been handed out to callers who await, without a turn of the event loop. */
+  #runSince: number | undefined
 
   constructor(init: ReceiverInit<T>) {
     this.#init = init
@@ -118,9 +122,13 @@ export class ReceiverChannel<T> implements Receiver<T> {
   async recvAsync(options: RecvOptions = {}): Promise<T | undefined> {
     const signal = signalOf(options)
     signal?.throwIfAborted()
-    if (this.#waiters.size === 0) {
+    const isDue = this.#isTurnDue()
+    if (this.#waiters.size === 0 && !isDue) {
       const event = this.#init.source.take()
-      if (event !== undefined) return event
+      if (event !== undefined) {
+        this.#noteRun()
+        return event
+      }
       if (this.closed) return this.#init.source.take()
     }
     return new Promise((resolve, reject) => {
@@ -138,8 +146,23 @@ export class ReceiverChannel<T> implements Receiver<T> {
       signal?.addEventListener('abort', abort)
       this.#waiters.add(waiter)
       this.#init.waiting(1)
-      this.pump()
+      if (isDue) setImmediate(() => this.pump())
+      else this.pump()
     })
+  }
+
+  /**
+   * Whether the event loop must turn before the next event is handed out to one who awaits: what is there already is
+   * awaited without a turn, and for as long as more comes nothing else would run.
+   */
+  #isTurnDue(): boolean {
+    return this.#runSince !== undefined && now() - this.#runSince >= MAX_RUN_MS
+  }
+
+  #noteRun(): void {
+    if (this.#runSince !== undefined) return
+    this.#runSince = now()
+    setImmediate(() => (this.#runSince = undefined)).unref()
   }
 
   drain(max: number = Infinity): T[] {

@@ -325,6 +325,69 @@ describe('receiver', () => {
     })
   })
 
+  describe('a run of events that are there already', () => {
+    const readings: Record<string, (channel: ReceiverChannel<number>) => Promise<void>> = {
+      'for await': async channel => {
+        for await (const event of channel) if (event === 0) return
+      },
+      recvAsync: async channel => {
+        while ((await channel.recvAsync()) !== 0);
+      },
+      'recvAsync by two at once': async channel => {
+        const read = async (): Promise<void> => {
+          while ((await channel.recvAsync()) !== 0);
+        }
+        await Promise.all([read(), read()])
+      }
+    }
+
+    it.each(Object.keys(readings))('leaves the event loop its turns: %s', { timeout: 60_000 }, async name => {
+      // An endless flood, until a timer has fired; nothing else ends it but so many events, which are a defeat.
+      let left = 3_000_000
+      let fired = false
+      const channel = new ReceiverChannel<number>({
+        control: running(),
+        source: { take: () => (fired || --left < 0 ? 0 : 1), length: 1 },
+        signal: Word.receiverSignal,
+        armed: Word.receiverArmed,
+        assertAlive: () => {},
+        waiting: () => {}
+      })
+      setTimeout(() => (fired = true), 10)
+      await readings[name]!(channel)
+      expect(fired).toBe(true)
+    })
+
+    it('is handed out in order, to each caller in the order of their calls, across turns', async () => {
+      const scene = new Scene()
+      const count = 2_000
+      scene.publish(...Array.from({ length: count }, (_, i) => i))
+      const calls: Array<Promise<number | undefined>> = []
+      let turns = 0
+      for (let i = 0; i < count; i++) {
+        calls.push(scene.channel.recvAsync())
+        if (i % 100 > 0) continue
+        // Long enough for a turn to be due, and every other time there is one.
+        Atomics.wait(scene.control, Word.receiverSignal, Atomics.load(scene.control, Word.receiverSignal), 6)
+        if (++turns % 2 === 0) await new Promise(resolve => setImmediate(resolve))
+      }
+      expect(await Promise.all(calls)).toEqual(Array.from({ length: count }, (_, i) => i))
+      expect(scene.awaited).toBe(0)
+    })
+
+    it('can be given up while a turn is due', async () => {
+      const scene = new Scene()
+      scene.publish(1, 2)
+      await scene.channel.recvAsync()
+      Atomics.wait(scene.control, Word.receiverSignal, Atomics.load(scene.control, Word.receiverSignal), 6)
+      const abort = new AbortController()
+      const given = scene.channel.recvAsync({ signal: abort.signal })
+      abort.abort(new Error('given up'))
+      await expect(given).rejects.toThrow('given up')
+      expect(await scene.channel.recvAsync()).toBe(2)
+    })
+  })
+
   describe('for await', () => {
     it('gives every event and ends when the channel is closed and empty', async () => {
       const scene = new Scene()
