@@ -5,7 +5,9 @@ import type { RuntimeThread } from './runtime-thread.ts'
 
 /**
  * The peers that may connect and be dialled. Every change has taken effect in the runtime when the call returns, which
- * blocks for that long; what it no longer allows has been disconnected then, and its messages settled.
+ * blocks for that long: one turn of the network thread, which takes at most 4 MiB or 16,384 commands from the sender channel
+ * (milliseconds; docs/performance.md). What the change no longer allows has been disconnected then, and its messages
+ * settled; what was handed over before and not yet taken meets the new list.
  */
 export interface AllowList {
   /**
@@ -33,7 +35,11 @@ export interface Runtime {
    * nothing else. Printing, copying or serialising this object does not ask.
    */
   readonly closed: Promise<void>
-  /** What it holds now; blocks for the answer. @throws P2pError ERR_CLOSED, ERR_RUNTIME_FAILED */
+  /**
+   * What it holds now; blocks for the answer, one turn of the network thread as a change of `AllowList` does.
+   *
+   * @throws P2pError ERR_CLOSED, ERR_RUNTIME_FAILED
+   */
   inspect: () => RuntimeSnapshot
   /** The same without blocking. */
   inspectAsync: () => Promise<RuntimeSnapshot>

@@ -177,9 +177,12 @@ export class Runtime implements CommandHandler {
     }
   }
 
-  /** Answers a request, after everything that was handed over before it. */
+  /**
+   * Answers a request, after what was handed over before it, as far as one turn takes that: the caller may be blocked. The
+   * rest meets what the request has changed.
+   */
   request(request: ControlRequest): unknown {
-    while (this.#init.commands.drain(this));
+    this.drainCommands()
     switch (request.method) {
       case 'allow-list.add':
         this.#allowList.add(request.entry)
