@@ -10,7 +10,10 @@ export interface RuntimeSnapshot {
     address: string
     /** `'outbound'` when this side dialled it. */
     direction: 'inbound' | 'outbound'
-    /** Messages on the wire since the peer was first dialled or connected: written … */
+    /**
+     * Messages on the wire since the node's start: whoever comes back goes on counting, if it is one of the 16,384 peers
+     * that exchanged messages and went last. Written …
+     */
     sent: number
     /** … and read. */
     received: number

@@ -7,6 +7,7 @@ import type { Link, LinkEnd } from '../node/index.ts'
 import type { Limits } from '../options.ts'
 import { BucketTable } from '../rate-limiter/index.ts'
 import { Peer } from './peer.ts'
+import { Totals } from './totals.ts'
 
 /** Messages in flight to one peer, and their bytes on the wire; one message may always be in flight. */
 const WINDOW_MESSAGES = 16_384
@@ -37,6 +38,7 @@ export interface PeersInit {
 export class Peers {
   readonly #init: PeersInit
   readonly #peers = new Map<string, Peer>()
+  readonly #totals = new Totals()
   /** When the application parted from a peer, on the runtime's clock: kept as long as a handshake can take. */
   readonly #parted = new Map<string, number>()
   readonly #connections: BucketTable
@@ -88,6 +90,7 @@ export class Peers {
       unanswered: (_, evidence) => charge('unanswered-ack', peerId, evidence),
       malformed: (_, reason) => charge('malformed-message', peerId, reason)
     })
+    Object.assign(peer, this.#totals.take(peerId))
     this.#peers.set(peerId, peer)
     return peer
   }
@@ -158,6 +161,7 @@ export class Peers {
     if (peer.preferred === undefined) this.#announceLoss(peer, end)
     if (!peer.idle || this.#peers.get(peer.peerId) !== peer) return
     this.#peers.delete(peer.peerId)
+    this.#totals.keep(peer.peerId, peer)
     this.#init.events.retire(peer.subject)
   }
 

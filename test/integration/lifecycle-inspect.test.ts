@@ -103,3 +103,21 @@ test('inspect() says ERR_CLOSED from the moment the node is told to stop', async
   expect(() => p2p.runtime.inspect()).toThrow(closed)
   await expect(p2p.runtime.inspectAsync()).rejects.toThrow(closed)
 })
+
+test('inspect() goes on counting where it was when a peer comes back', async () => {
+  const [alice, bob] = await Promise.all([startLocal(), startLocal()])
+  for (const sent of [1, 2, 3]) {
+    const dial = alice.dial(bob)
+    await alice.event({ type: 'Connected', peerId: bob.peerId, id: dial })
+    await bob.event({ type: 'Connected', peerId: alice.peerId })
+    const id = alice.sendMsg(bob, Buffer.alloc(10))
+    await alice.event({ type: 'Status', id, ok: true })
+    const bytes = 11 * sent
+    expect(alice.p2p.runtime.inspect().peers).toMatchObject([{ sent, bytesSent: bytes, received: 0 }])
+    expect(bob.p2p.runtime.inspect().peers).toMatchObject([{ sent: 0, received: sent, bytesReceived: bytes }])
+    alice.p2p.sender.disconnectFrom(bob.peerId)
+    await Promise.all([alice.event({ type: 'Disconnected' }), bob.event({ type: 'Disconnected' })])
+    // The peer itself is forgotten.
+    expect(alice.p2p.runtime.inspect().peers).toEqual([])
+  }
+})
