@@ -11,7 +11,9 @@ export interface Receiver<T> extends AsyncIterable<T> {
   /** The next event, or undefined. Never blocks, and works with no turn of the event loop in between. */
   tryRecv: () => T | undefined
   /**
-   * The next event; blocks this thread until there is one. Waiting uses no CPU.
+   * The next event; blocks this thread until there is one. Waiting uses no CPU. Blocked with the thread is its event loop: in
+   * a program that does nothing else no timer fires and no handler of a signal runs, also after `recv` has returned, until
+   * the event loop has a turn (`await setImmediate()` of `node:timers/promises`). The README shows the loop.
    *
    * @param timeoutMs at most so many milliseconds, 0 or more; omitted: without limit
    * @returns undefined when the time is over, or the channel is closed and empty
@@ -20,7 +22,8 @@ export interface Receiver<T> extends AsyncIterable<T> {
   recv: (timeoutMs?: number) => T | undefined
   /**
    * The next event, awaited on the event loop; undefined when the channel is closed and empty. While somebody awaits,
-   * the process is kept alive; otherwise the module never keeps it alive.
+   * the process is kept alive; otherwise the module never keeps it alive. However many events there are, the event loop
+   * has a turn after 5 ms of them, so that timers, sockets and signals get theirs; so it is with `for await`.
    *
    * @throws the signal's reason when it aborts; P2pError ERR_INVALID_OPTION
    */
