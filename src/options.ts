@@ -129,17 +129,23 @@ function resolveHeartbeat(value: unknown = HEARTBEAT.default): number {
 
 function resolveWorkerUrl(given: unknown): string | undefined {
   if (given === undefined) return undefined
-  // not instanceof URL: a test runner's realm has a URL of its own
-  const text = typeof given === 'object' && given !== null && 'href' in given ? given.href : given
-  if (typeof text !== 'string' || text === '') throw invalid('workerUrl', given, WORKER_URL)
   try {
-    // Through a path, which tells a URL that is not a file's.
-    return pathToFileURL(text.includes('://') ? fileURLToPath(text) : resolve(text)).href
+    // not instanceof URL: a test runner's realm has a URL of its own
+    const text: unknown = typeof given === 'object' ? (given as URL).href : given
+    if (typeof text === 'string' && text !== '' && text.length <= MAX_PATH_LENGTH) {
+      // Through a path, which refuses the URL of anything but a file.
+      return pathToFileURL(URL_SCHEME.test(text) ? fileURLToPath(text) : resolve(text)).href
+    }
   } catch {
-    throw invalid('workerUrl', given, WORKER_URL)
+    // It is no URL of a file, or something that only looks like one.
   }
+  throw invalid('workerUrl', given, WORKER_URL)
 }
 
+/** In characters: what Linux takes. */
+const MAX_PATH_LENGTH = 4_096
+/** Of two letters and more: one is a drive of Windows. */
+const URL_SCHEME = /^[a-z][a-z\d+.-]+:/i
 const WORKER_URL = 'a file: URL or a path'
 
 function resolveLimits(limits: Given<Limits> = {}): Limits {

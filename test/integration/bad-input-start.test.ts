@@ -130,6 +130,32 @@ function startCases(start: (...args: never[]) => unknown): Case[] {
       "'unknown-pear'"
     ],
     ['an inherited name', 'ERR_INVALID_OPTION', withOptions(JSON.parse('{"__proto__":{}}')), "'__proto__'"],
+    [
+      'a worker of the web',
+      'ERR_INVALID_OPTION',
+      withOptions({ workerUrl: 'https://a.example/w.mjs' }),
+      'https:'
+    ],
+    [
+      'a worker as text',
+      'ERR_INVALID_OPTION',
+      withOptions({ workerUrl: new URL('data:text/plain,') }),
+      'URL'
+    ],
+    [
+      'a worker elsewhere',
+      'ERR_INVALID_OPTION',
+      withOptions({ workerUrl: 'file://a.example/w.mjs' }),
+      'file:'
+    ],
+    ['a worker of no path', 'ERR_INVALID_OPTION', withOptions({ workerUrl: '' }), "workerUrl is ''"],
+    [
+      'a worker of 10 MB',
+      'ERR_INVALID_OPTION',
+      withOptions({ workerUrl: '/'.repeat(1e7) }),
+      '10000000 characters',
+      'wanted a file: URL or a path'
+    ],
     ['a limit of fractions', 'ERR_INVALID_OPTION', withOptions({ limits: { ackTimeoutMs: 1.5 } }), '1.5']
   )
   for (const [name, bounds] of Object.entries(LIMITS)) {
@@ -142,6 +168,16 @@ function startCases(start: (...args: never[]) => unknown): Case[] {
         ...words
       ])
     }
+  }
+  for (const [name, value] of [...NO_STRINGS, ...DECEPTIVE]) {
+    if (value === undefined) continue
+    cases.push([
+      `workerUrl ${name}`,
+      'ERR_INVALID_OPTION',
+      withOptions({ workerUrl: value }),
+      'workerUrl is ',
+      'wanted a file: URL or a path'
+    ])
   }
   for (const [name, value] of DECEPTIVE) {
     const limits = withOptions({ limits: { maxConnections: value } })
