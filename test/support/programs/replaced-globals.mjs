@@ -32,9 +32,8 @@ const replacements = {
   },
   'prototypes, frozen': () => {
     // Error.prototype and its kin, and what every object has, functions and promises included.
-    for (const name of Object.getOwnPropertyNames(globalThis)) {
-      const prototype = globalThis[name]?.prototype
-      if (typeof globalThis[name] === 'function' && prototype !== undefined) Object.freeze(prototype)
+    for (const { value } of Object.values(Object.getOwnPropertyDescriptors(globalThis))) {
+      if (typeof value === 'function' && value.prototype !== undefined) Object.freeze(value.prototype)
     }
     Object.freeze(Object.getPrototypeOf(async () => {}))
     Object.freeze(Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]())))
