@@ -5,9 +5,9 @@ import type { RuntimeThread } from './runtime-thread.ts'
 
 /**
  * The peers that may connect and be dialled. Every change has taken effect in the runtime when the call returns, which
- * blocks for that long: one turn of the network thread, which takes at most 4 MiB or 16,384 commands from the sender channel
- * (milliseconds; docs/performance.md). What the change no longer allows has been disconnected then, and its messages
- * settled; what was handed over before and not yet taken meets the new list.
+ * blocks for that long: until the turn that the network thread is in is over, and all that was handed over before is taken,
+ * which is at most `limits.senderBytes` for each peer (docs/performance.md). What the change no longer allows has been
+ * disconnected then, and its messages settled.
  */
 export interface AllowList {
   /**
@@ -36,7 +36,8 @@ export interface Runtime {
    */
   readonly closed: Promise<void>
   /**
-   * What it holds now; blocks for the answer, one turn of the network thread as a change of `AllowList` does.
+   * What it holds now; blocks for the answer: until the turn that the network thread is in is over, and at most 4 MiB or
+   * 16,384 commands of what was handed over before are taken, however much that is (docs/performance.md).
    *
    * @throws P2pError ERR_CLOSED, ERR_RUNTIME_FAILED
    */

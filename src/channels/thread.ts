@@ -25,7 +25,7 @@ export interface QueueNotice extends SegmentNotice {
   queue: 'commands' | 'events' | 'priority'
 }
 
-/** Asks the runtime for something and awaits its answer; takes effect after the commands that one turn takes before it. */
+/** Asks the runtime for something and awaits its answer; changes take effect after all commands handed over before. */
 export type ControlRequest =
   | { method: 'allow-list.add'; entry: AllowListEntry }
   | { method: 'allow-list.remove'; peerId: string }

@@ -178,11 +178,12 @@ export class Runtime implements CommandHandler {
   }
 
   /**
-   * Answers a request, after what was handed over before it, as far as one turn takes that: the caller may be blocked. The
-   * rest meets what the request has changed.
+   * Answers a request. What changes something is done after all that was handed over before it, whose outcomes are told when
+   * it returns; what only looks waits for one turn's share of that.
    */
   request(request: ControlRequest): unknown {
-    this.drainCommands()
+    if (request.method === 'inspect' || request.method === 'allow-list.entries') this.drainCommands()
+    else while (this.#init.commands.drain(this));
     switch (request.method) {
       case 'allow-list.add':
         this.#allowList.add(request.entry)
