@@ -8,7 +8,7 @@ import { isNode } from '../../build/public-types.ts'
 import type { Node } from '../../build/public-types.ts'
 
 /** Where a program enters: by import, by require, from the shell; and the network thread. */
-const ENTRIES = ['dist/index.js', 'dist/index.cjs', 'dist/cli/main.js', 'dist/worker/worker.js']
+const ENTRIES = ['dist/index.js', 'dist/index.cjs', 'dist/cli/main.js', 'dist/worker/worker.mjs']
 
 interface Manifest {
   dependencies: Record<string, string>
@@ -33,7 +33,7 @@ function reach(): { files: Set<string>; packages: Set<string> } {
   const packages = new Set<string>()
   for (const file of files) {
     for (const target of targetsIn(parseAst(readFileSync(file, 'utf8')) as unknown as Node)) {
-      if (/^\.\.?\/.*\.c?js$/.test(target)) files.add(join(file, '..', target))
+      if (/^\.\.?\/.*\.[cm]?js$/.test(target)) files.add(join(file, '..', target))
       else if (!target.startsWith('.')) packages.add(/^(?:@[^/]+\/)?[^/]+/.exec(target)![0])
     }
   }
@@ -52,7 +52,7 @@ function* targetsIn(node: Node): Generator<string> {
 }
 
 test('the code that is published is the code that can be reached', () => {
-  const code = published.filter(path => /\.c?js$/.test(path) && !isEmpty(path))
+  const code = published.filter(path => /\.[cm]?js$/.test(path) && !isEmpty(path))
   expect(code.toSorted()).toEqual([...reach().files].toSorted())
 })
 
@@ -68,7 +68,7 @@ test('what the published code imports is a dependency, and every dependency is i
 })
 
 test('beside it stand the types, what is in the bundle, documents, and no source map', () => {
-  const others = published.filter(path => !/\.c?js$/.test(path) && !path.startsWith('docs/'))
+  const others = published.filter(path => !/\.[cm]?js$/.test(path) && !path.startsWith('docs/'))
   expect(others.toSorted()).toEqual([
     'LICENSE',
     'README.md',
