@@ -76,6 +76,14 @@ export class Peer {
     return admitted.findLast(link => link.direction === ours) ?? admitted.at(-1)
   }
 
+  /**
+   * Whether the peer is there: asked on the connection that is preferred, true as soon as it is heard on it, at once if
+   * that was a moment ago; false when it stays silent for so long, or there is no connection.
+   */
+  async confirmAlive(withinMs: number): Promise<boolean> {
+    return (await this.preferred?.confirmAlive(withinMs)) ?? false
+  }
+
   /** Nothing is left that would need this object. */
   get idle(): boolean {
     return this.links.length === 0 && this.dials === 0 && this.outbox.unsettled === 0
