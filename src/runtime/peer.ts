@@ -54,6 +54,7 @@ export class Peer {
       clock: init.clock,
       unsent: unsentBytes,
       heardAt: () => this.#linkOf(this.outbox.stream)?.heardAt ?? 0,
+      whenHeard: action => this.#linkOf(this.outbox.stream)?.whenHeard(action) ?? (() => {}),
       open: async () => this.#openStream(),
       settled: (outcome, count) => {
         init.settled(this, outcome, count)
@@ -136,10 +137,13 @@ export class Peer {
   #judgeEnd(stream: Stream): void {
     const { clock, outbox, unanswered } = this.#init
     const link = this.#linkOf(stream)
-    clock.after(outbox.ackTimeoutMs, () => {
-      if (link?.open === true)
-        unanswered(this, 'the acks of a stream ended before every message was answered')
-    })
+    const { ackTimeoutMs } = outbox
+    const judge = (): void => {
+      if (link?.open !== true) return
+      unanswered(this, 'the acks of a stream ended before every message was answered')
+    }
+    // Who is not heard any more may have been stopped in the middle of it, and is judged when it is.
+    clock.after(ackTimeoutMs, () => link?.whenHeard(() => void clock.after(ackTimeoutMs, judge)))
   }
 
   /** With two connections, moves to the one that is kept once nothing is in flight on the other, and retires that. */

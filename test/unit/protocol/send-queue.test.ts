@@ -16,6 +16,7 @@ async function outboxOn(stream: TestStream): Promise<Outbox> {
     },
     clock: new FakeClock(),
     unsent: ({ writeBufferLength }) => writeBufferLength,
+    whenHeard: () => () => {},
     open: async () => stream,
     settled: () => {},
     heardAt: () => 0,

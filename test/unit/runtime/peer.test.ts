@@ -4,6 +4,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { describe, expect, it } from 'vitest'
 import { PROTOCOL_ID } from '../../../src/framing/index.ts'
 import { Link } from '../../../src/node/link.ts'
+import type { Outcome } from '../../../src/protocol/index.ts'
 import { Peer } from '../../../src/runtime/peer.ts'
 import { ALICE, BOB } from '../allow-list/names.ts'
 import { FakeClock, frame, message, TestStream, turn } from '../protocol/support.ts'
@@ -13,10 +14,18 @@ class TestConnection extends EventTarget {
   readonly remotePeer = peerIdFromString(BOB)
   readonly remoteAddr = multiaddr(`/ip4/127.0.0.1/tcp/4001/p2p/${BOB}`)
   readonly timeline = { open: 0 }
-  readonly maConn = { onData: () => {} }
+  readonly maConn: { onData: (data: Uint8Array) => void } = { onData: () => {} }
+  readonly muxer = {
+    nextPingID: 0,
+    rtt: -1,
+    sendPing: (): void => void this.pings++,
+    handlePingResponse: (): void => {}
+  }
   readonly direction: 'inbound' | 'outbound'
   readonly streams: TestStream[] = []
   status = 'open'
+  /** Questions whether the peer is there; the first asks for the round trip. */
+  pings = 0
 
   constructor(direction: 'inbound' | 'outbound') {
     super()
@@ -32,7 +41,19 @@ class TestConnection extends EventTarget {
     return stream
   }
 
-  newStream = async (protocol: string): Promise<TestStream> => this.stream(protocol)
+  newStream = async (protocol: string, _: { signal: AbortSignal }): Promise<TestStream> =>
+    this.stream(protocol)
+
+  /** Bytes of the peer arrive. */
+  hear(): void {
+    this.maConn.onData(Uint8Array.of(0))
+  }
+
+  abort = (error: Error): void => {
+    this.status = 'aborted'
+    for (const stream of [...this.streams]) stream.abort(error)
+    this.dispatchEvent(Object.assign(new Event('close'), { error, local: true }))
+  }
 
   close = async (): Promise<void> => {
     this.status = 'closed'
@@ -43,6 +64,7 @@ class TestConnection extends EventTarget {
 class Scene {
   readonly clock = new FakeClock()
   readonly evidence: string[] = []
+  readonly outcomes: Outcome[] = []
   readonly peer: Peer
 
   /** `self`: own peer ID. */
@@ -54,7 +76,7 @@ class Scene {
       clock: this.clock,
       outbox: { ackTimeoutMs: 10_000, msPerByte: 0, maxDelayMs: 0, windowMessages: 100, windowBytes: 1_000 },
       openTimeoutMs: 5_000,
-      settled: () => {},
+      settled: (_, outcome, count) => this.outcomes.push(...Array.from({ length: count }, () => outcome)),
       unanswered: (_, evidence) => this.evidence.push(evidence),
       malformed: (_, reason) => this.evidence.push(reason)
     })
@@ -62,7 +84,10 @@ class Scene {
 
   connect(direction: 'inbound' | 'outbound'): { connection: TestConnection; link: Link } {
     const connection = new TestConnection(direction)
-    const link = new Link(connection as unknown as Connection, this.clock, () => {})
+    const link = new Link(connection as unknown as Connection, this.clock, ended => {
+      this.peer.links.splice(this.peer.links.indexOf(ended), 1)
+      this.peer.reconsider()
+    })
     this.peer.links.push(link)
     this.peer.admit(link)
     return { connection, link }
@@ -81,10 +106,26 @@ describe('a peer that ends his acks in an orderly way before he has answered', (
     await scene.send()
     connection.streams[0]!.receiveEnd()
     await turn()
+    scene.clock.advance(10_000)
+    connection.hear()
     scene.clock.advance(9_999)
     expect(scene.evidence).toEqual([])
     scene.clock.advance(1)
     expect(scene.evidence).toEqual([expect.stringMatching(/acks of a stream ended/)])
+  })
+
+  it('is not while it is not heard: it may have been stopped in the middle of the end', async () => {
+    const scene = new Scene()
+    const { connection } = scene.connect('outbound')
+    await scene.send()
+    connection.streams[0]!.receiveEnd()
+    await turn()
+    scene.clock.advance(1_000_000)
+    connection.hear()
+    scene.clock.advance(5_000)
+    await connection.close()
+    scene.clock.advance(1_000_000)
+    expect(scene.evidence).toEqual([])
   })
 
   it('is not, when that was the beginning of the end of his connection', async () => {
