@@ -117,6 +117,11 @@ export class Link {
     return this.#liveness.unanswered
   }
 
+  /** Asks the peer for a sign of life. */
+  ask(): void {
+    this.#liveness.ask()
+  }
+
   /** Asks the peer for a sign of life; `action` is called once when it is next heard, if it is. */
   whenHeard(action: () => void): Cancel {
     const cancel = this.#hearing.next(action)
@@ -124,7 +129,7 @@ export class Link {
     return cancel
   }
 
-  /** Whether the peer is there: true as soon as it is heard, false when it is not heard in time or the link ends. */
+  /** Asks whether the peer is there: true as soon as it is heard, false when it is not in time or the link ends. */
   async confirmAlive(withinMs: number): Promise<boolean> {
     return this.#liveness.confirm(withinMs)
   }

@@ -1,7 +1,7 @@
 import type { Cancel, Clock } from '../clock.ts'
 
-/** A peer that was heard so short a time ago, in milliseconds, need not be asked whether it is there. */
-const FRESH_MS = 1_000
+/** A peer is asked at most so often while it does not answer, in milliseconds. */
+const ASK_INTERVAL_MS = 1_000
 /** Heartbeats of silence after which the peer is asked, asked once more, and given up. */
 const GIVEN_UP_AFTER = 3
 
@@ -61,20 +61,16 @@ export class Liveness {
   ask(): void {
     const { clock, whenHeard, probe } = this.#init
     const now = clock.now()
-    if (this.#over || (this.#asked !== undefined && now - this.#askedAt < FRESH_MS)) return
+    if (this.#over || (this.#asked !== undefined && now - this.#askedAt < ASK_INTERVAL_MS)) return
     this.#askedAt = now
     this.#asked ??= whenHeard(() => (this.#asked = undefined))
     probe()
   }
 
-  /**
-   * Whether the peer is there: true as soon as it is heard, at once if that was a moment ago; false when it is not heard
-   * in time, or the connection ends.
-   */
+  /** Whether the peer is there: true as soon as it is heard, false when it is not in time, or the connection ends. */
   async confirm(withinMs: number): Promise<boolean> {
-    const { clock, heardAt, whenHeard } = this.#init
+    const { clock, whenHeard } = this.#init
     if (this.#over) return false
-    if (clock.now() - heardAt() < FRESH_MS && !this.unanswered) return true
     return new Promise(resolve => {
       const settle = (alive: boolean): void => {
         cancelHearing()

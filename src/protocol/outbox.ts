@@ -28,6 +28,8 @@ export interface OutboxInit {
   heardAt: () => number
   /** Calls the action once when the peer is next heard on that connection, if it is. */
   whenHeard: (action: () => void) => Cancel
+  /** Whether more may be written on the stream now; `resume` is called when that changes. */
+  mayWrite: () => boolean
   /** Opens a message stream to the peer; rejects when there is no way to him. */
   open: () => Promise<Stream>
   /** The `count` oldest messages ended. Called in the order of sending, once for every message. */
@@ -156,6 +158,11 @@ export class Outbox {
     this.#write()
   }
 
+  /** Writes on, if that is possible now. */
+  resume(): void {
+    this.#write()
+  }
+
   /** Leaves the stream, which has nothing in flight, so that the next message opens another one. */
   release(): void {
     const stream = this.#drop()
@@ -181,7 +188,7 @@ export class Outbox {
       return
     }
     const { windowMessages } = this.#init.limits
-    while (this.#stream === stream && takesMore(stream)) {
+    while (this.#stream === stream && takesMore(stream) && this.#init.mayWrite()) {
       const before = this.#queue.inFlight
       const batch = this.#queue.takeBatch(windowMessages, this.#windowBytes)
       if (batch.length === 0) break

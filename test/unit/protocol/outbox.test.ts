@@ -51,6 +51,7 @@ class Scene {
         this.#listeners.add(action)
         return () => this.#listeners.delete(action)
       },
+      mayWrite: () => true,
       open: async () => {
         this.opened++
         const stream = await (this.openings.shift() ?? new TestStream())

@@ -17,6 +17,7 @@ async function outboxOn(stream: TestStream): Promise<Outbox> {
     clock: new FakeClock(),
     unsent: ({ writeBufferLength }) => writeBufferLength,
     whenHeard: () => () => {},
+    mayWrite: () => true,
     open: async () => stream,
     settled: () => {},
     heardAt: () => 0,

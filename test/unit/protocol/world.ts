@@ -53,6 +53,7 @@ export class World {
         this.#listeners.add(action)
         return () => this.#listeners.delete(action)
       },
+      mayWrite: () => true,
       open: () => new Promise((resolve, reject) => (this.#opening = { resolve, reject })),
       settled: (outcome, count) => {
         for (let i = 0; i < count; i++) this.outcomes.push(outcome)
