@@ -1,8 +1,11 @@
-// A TCP proxy that passes on so many bytes per second, in each direction.
+// A TCP proxy that passes on so many bytes per second, in each direction, and can go silent.
 import { connect, createServer } from 'node:net'
 import { serve } from './serve.mjs'
 
 const TICK_MS = 20
+
+/** Reads and writes nothing more, and ends nothing. */
+let silent = false
 
 function pass(from, to, bytesPerSecond) {
   const held = []
@@ -13,6 +16,10 @@ function pass(from, to, bytesPerSecond) {
     if (size > 64 * 1024) from.pause()
   })
   const timer = setInterval(() => {
+    if (silent) {
+      from.pause()
+      return
+    }
     let allowance = Math.ceil((bytesPerSecond * TICK_MS) / 1_000)
     while (allowance > 0 && held.length > 0) {
       const chunk = held[0]
@@ -27,7 +34,7 @@ function pass(from, to, bytesPerSecond) {
   }, TICK_MS)
   from.on('close', () => {
     clearInterval(timer)
-    to.destroy()
+    if (!silent) to.destroy()
   })
   from.on('error', () => {})
 }
@@ -41,7 +48,10 @@ const methods = {
         pass(far, near, bytesPerSecond)
       })
       server.listen(0, '127.0.0.1', () => resolve(server.address().port))
-    })
+    }),
+  silence: () => {
+    silent = true
+  }
 }
 
 serve(methods)
