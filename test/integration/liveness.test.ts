@@ -3,8 +3,9 @@
  * stopped, cut off, or come again, with short heartbeats. Stopping a process (SIGSTOP) leaves its sockets to the kernel,
  * which goes on acknowledging: nothing but silence tells that nobody is there.
  */
+import { spawnSync } from 'node:child_process'
 import { generatePrivateKey, peerIdFromPrivateKey } from 'bitvmx-p2p'
-import type { P2pEvent, RuntimeSnapshot } from 'bitvmx-p2p'
+import type { P2p, P2pEvent, RuntimeSnapshot } from 'bitvmx-p2p'
 import type { Stream } from '@libp2p/interface'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { startProgram } from '../adversarial/program.ts'
@@ -232,6 +233,50 @@ describe('a line that goes silent', () => {
     // The address itself, and not the line that has gone silent.
     await connectLocal(alice, bob)
     await expectDelivery(alice, bob)
+  })
+})
+
+describe('a network that drops every packet', () => {
+  // A namespace of its own, with nothing in it but its own loopback: no other network is touched.
+  const IN_NAMESPACE = ['unshare', '-rn', 'sh', '-c', 'ip link set lo up && exec "$0" "$@"']
+  const [command, ...args] = [...IN_NAMESPACE, 'true']
+  const mayDrop = spawnSync(command!, args).status === 0
+
+  // The machine may have no unshare or no ip, or may not permit namespaces.
+  test.skipIf(!mayDrop)('is told as silent on both sides, and costs nobody anything', async () => {
+    const alice = await startNode({ heartbeatMs: HEARTBEAT_MS, limits: LIMITS }, IN_NAMESPACE)
+    const outcome = await alice.run(
+      ({ p2p, event }, { key, ...options }) => {
+        const { execFileSync } = process.getBuiltinModule('node:child_process')
+        const { start } = p2p.constructor as unknown as typeof P2p
+        const bob = start('127.0.0.1:0', key, { allowList: 'allow-all', ...options })
+        const told = (node: P2p, type: string): P2pEvent => {
+          if (node === p2p) return event({ type: type as 'Disconnected' })
+          for (;;) {
+            const next = node.receiver.recv(30_000)
+            if (next === undefined || next.type === type) return next!
+          }
+        }
+        p2p.sender.dial(bob.peerId, bob.addresses[0]!)
+        told(p2p, 'Connected')
+        told(bob, 'Connected')
+        for (const [from, to] of [
+          [p2p, bob],
+          [bob, p2p]
+        ] as const) {
+          from.sender.sendMsg(to.peerId, Buffer.from('hello'))
+          told(from, 'Status')
+        }
+        execFileSync('ip', ['link', 'set', 'lo', 'down'])
+        for (let i = 0; i < 30; i++) p2p.sender.sendMsg(bob.peerId, Buffer.from('dropped'))
+        const gone = [told(p2p, 'Disconnected'), told(bob, 'Disconnected')]
+        const buckets = [p2p, bob].flatMap(node => node.runtime.inspect().buckets)
+        bob.stop()
+        return { codes: gone.map(end => (end as { code?: string }).code), buckets }
+      },
+      { key: await generatePrivateKey(), heartbeatMs: HEARTBEAT_MS, limits: LIMITS }
+    )
+    expect(outcome).toEqual({ codes: ['silent', 'silent'], buckets: [] })
   })
 })
 
