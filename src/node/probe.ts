@@ -37,7 +37,7 @@ export class Probe {
   }
 
   #answered(muxer: PingingMuxer, id: number): void {
-    if (this.#unanswered === 0) throw new Error('an answer to a ping that was not sent')
+    if (this.#unanswered === 0 || id > this.#last.id) throw new Error('an answer to a ping that was not sent')
     this.#unanswered--
     if (id === this.#last.id) muxer.rtt = Math.ceil(this.#clock.now() - this.#last.at)
   }

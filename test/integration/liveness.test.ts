@@ -240,7 +240,7 @@ describe('a network that drops every packet', () => {
   // A namespace of its own, with nothing in it but its own loopback: no other network is touched.
   const IN_NAMESPACE = ['unshare', '-rn', 'sh', '-c', 'ip link set lo up && exec "$0" "$@"']
   const [command, ...args] = [...IN_NAMESPACE, 'true']
-  const mayDrop = spawnSync(command!, args).status === 0
+  const mayDrop = spawnSync(command, args).status === 0
 
   // The machine may have no unshare or no ip, or may not permit namespaces.
   test.skipIf(!mayDrop)('is told as silent on both sides, and costs nobody anything', async () => {
@@ -248,8 +248,8 @@ describe('a network that drops every packet', () => {
     const outcome = await alice.run(
       ({ p2p, event }, { key, ...options }) => {
         const { execFileSync } = process.getBuiltinModule('node:child_process')
-        const { start } = p2p.constructor as unknown as typeof P2p
-        const bob = start('127.0.0.1:0', key, { allowList: 'allow-all', ...options })
+        const Node = p2p.constructor as unknown as typeof P2p
+        const bob = Node.start('127.0.0.1:0', key, { allowList: 'allow-all', ...options })
         const told = (node: P2p, type: string): P2pEvent => {
           if (node === p2p) return event({ type: type as 'Disconnected' })
           for (;;) {
@@ -270,13 +270,13 @@ describe('a network that drops every packet', () => {
         execFileSync('ip', ['link', 'set', 'lo', 'down'])
         for (let i = 0; i < 30; i++) p2p.sender.sendMsg(bob.peerId, Buffer.from('dropped'))
         const gone = [told(p2p, 'Disconnected'), told(bob, 'Disconnected')]
-        const buckets = [p2p, bob].flatMap(node => node.runtime.inspect().buckets)
+        const charged = [p2p, bob].flatMap(node => node.runtime.inspect().buckets)
         bob.stop()
-        return { codes: gone.map(end => (end as { code?: string }).code), buckets }
+        return { codes: gone.map(end => (end as { code?: string }).code), charged }
       },
       { key: await generatePrivateKey(), heartbeatMs: HEARTBEAT_MS, limits: LIMITS }
     )
-    expect(outcome).toEqual({ codes: ['silent', 'silent'], buckets: [] })
+    expect(outcome).toEqual({ codes: ['silent', 'silent'], charged: [] })
   })
 })
 
