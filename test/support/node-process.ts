@@ -173,7 +173,7 @@ export function forkProgram(name: string, args: string[], under: string[] = []):
   const [execPath, ...execArgv] = [...under, process.execPath]
   const child = fork(fileURLToPath(new URL(`programs/${name}`, import.meta.url)), args, {
     serialization: 'advanced',
-    execPath: execPath!,
+    execPath: execPath,
     execArgv
   })
   if (TestRunner.getCurrentTest() === undefined) childrenOfTheFile.push(child)

@@ -10,6 +10,7 @@ let silent = false
 function pass(from, to, bytesPerSecond) {
   const held = []
   let size = 0
+  let passedAt = performance.now()
   from.on('data', chunk => {
     held.push(chunk)
     size += chunk.length
@@ -20,7 +21,10 @@ function pass(from, to, bytesPerSecond) {
       from.pause()
       return
     }
-    let allowance = Math.ceil((bytesPerSecond * TICK_MS) / 1_000)
+    // By the time that has passed: a machine that is busy is late, and must not make the line slower.
+    const now = performance.now()
+    let allowance = Math.ceil((bytesPerSecond * Math.min(now - passedAt, 10 * TICK_MS)) / 1_000)
+    passedAt = now
     while (allowance > 0 && held.length > 0) {
       const chunk = held[0]
       const part = chunk.subarray(0, allowance)
