@@ -1,13 +1,16 @@
 import type { Connection, MessageStream, Stream } from '@libp2p/interface'
 import { ipOfMultiaddr } from '../addresses/index.ts'
-import type { Clock } from '../clock.ts'
+import type { Cancel, Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import { PROTOCOL_ID } from '../framing/index.ts'
 import { publicKeyHashOf } from '../identity/index.ts'
 import type { DisconnectCode } from '../outcomes.ts'
 import { begunAt } from './begun.ts'
 import { AbuseError } from './conduct.ts'
-import { heardOn } from './hearing.ts'
+import { Hearing } from './hearing.ts'
+import { Liveness } from './liveness.ts'
+import { Probe } from './probe.ts'
+import { backlogOf } from './tuning.ts'
 
 /** Graceful closing gives way to an abort after so many milliseconds. */
 const CLOSE_TIMEOUT_MS = 500
@@ -47,14 +50,32 @@ export class Link {
   fault: { cause: 'malformed-message' | 'protocol-abuse'; reason: string } | undefined
 
   readonly #clock: Clock
-  readonly #heardAt: () => number
+  readonly #hearing: Hearing
+  readonly #liveness: Liveness
 
-  /** `closed` is called once, when the connection has ended. */
-  constructor(connection: Connection, clock: Clock, closed: (link: Link) => void) {
+  /**
+   * `closed` is called once, when the connection has ended. After three times `heartbeatMs` without a byte of the peer
+   * it ends as silent; 0: never.
+   */
+  constructor(connection: Connection, clock: Clock, closed: (link: Link) => void, heartbeatMs = 0) {
     const { remotePeer, remoteAddr, direction } = connection
     this.connection = connection
     this.#clock = clock
-    this.#heardAt = heardOn(connection, clock)
+    const hearing = new Hearing(connection, clock)
+    const probe = new Probe(connection, clock)
+    this.#hearing = hearing
+    // The answer tells the round trip, by which yamux lets its windows grow.
+    probe.send()
+    this.#liveness = new Liveness({
+      clock,
+      heartbeatMs,
+      heardAt: () => hearing.at,
+      whenHeard: action => hearing.next(action),
+      backlog: () => backlogOf(connection),
+      probe: () => probe.send(),
+      silent: () =>
+        this.abort({ code: 'silent', reason: `nothing was heard of the peer for ${3 * heartbeatMs} ms` })
+    })
     this.peerId = remotePeer.toString()
     this.keyHash = remotePeer.publicKey === undefined ? undefined : publicKeyHashOf(remotePeer.publicKey)
     this.address = remoteAddr.decapsulate('/p2p').toString()
@@ -72,6 +93,7 @@ export class Link {
         if (isFault) this.fault = { cause, reason }
         this.#end = { code: isFault ? 'protocol' : 'lost', reason }
       }
+      this.#liveness.stop()
       closed(this)
     })
   }
@@ -88,7 +110,29 @@ export class Link {
 
   /** When bytes of the peer last arrived, on the runtime's clock. */
   get heardAt(): number {
-    return this.#heardAt()
+    return this.#hearing.at
+  }
+
+  /** The peer has been asked for a sign of life on it, and has not been heard on it since. */
+  get unanswered(): boolean {
+    return this.#liveness.unanswered
+  }
+
+  /** Asks the peer for a sign of life. */
+  ask(): void {
+    this.#liveness.ask()
+  }
+
+  /** Asks the peer for a sign of life; `action` is called once when it is next heard, if it is. */
+  whenHeard(action: () => void): Cancel {
+    const cancel = this.#hearing.next(action)
+    this.#liveness.ask()
+    return cancel
+  }
+
+  /** Asks whether the peer is there: true as soon as it is heard, false when it is not in time or the link ends. */
+  async confirmAlive(withinMs: number): Promise<boolean> {
+    return this.#liveness.confirm(withinMs)
   }
 
   /** Whether the stream is one of this connection's. */

@@ -49,6 +49,8 @@ export interface NodeInit {
   gater: ConnectionGater
   guard: HandshakeGuardInit
   clock: Clock
+  /** A peer that is not heard for three times as long is gone, in milliseconds; 0: never. */
+  heartbeatMs: number
   /** A whole inbound handshake, in milliseconds. */
   handshakeTimeoutMs: number
   /** Messages, in bytes, that may be in flight to one peer. */
@@ -82,7 +84,10 @@ export async function createNode(init: NodeInit): Promise<Node> {
   const conducts = new Conducts(init.clock)
   const linkOf = (connection: Connection): Link => {
     let link = links.get(connection)
-    if (link === undefined) links.set(connection, (link = new Link(connection, init.clock, init.closed)))
+    if (link === undefined) {
+      link = new Link(connection, init.clock, init.closed, init.heartbeatMs)
+      links.set(connection, link)
+    }
     return link
   }
 
@@ -94,7 +99,14 @@ export async function createNode(init: NodeInit): Promise<Node> {
     transports: [
       components =>
         listening.guardTransport(
-          guard.guardTransport(tcp({ listenOpts: { noDelay: true, keepAlive: true } })(components))
+          guard.guardTransport(
+            tcp({
+              listenOpts: { noDelay: true, keepAlive: true },
+              // They are put off by what this side writes: whether a peer is alive is for the heartbeat to say.
+              inboundSocketInactivityTimeout: 0,
+              outboundSocketInactivityTimeout: 0
+            })(components)
+          )
         )
     ],
     connectionEncrypters: [
@@ -107,6 +119,7 @@ export async function createNode(init: NodeInit): Promise<Node> {
           yamux({
             maxInboundStreams: MAX_MUXED_STREAMS,
             maxEarlyStreams: MAX_MUXED_STREAMS,
+            enableKeepAlive: false,
             streamOptions: { maxStreamWindowSize: MAX_STREAM_WINDOW_BYTES }
           })(),
           {

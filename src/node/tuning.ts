@@ -3,10 +3,11 @@
  * is put in front of one object, as the guards are.
  */
 import { Socket } from 'node:net'
-import type { MessageStream, Stream } from '@libp2p/interface'
+import type { Connection, MessageStream, Stream } from '@libp2p/interface'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { MUXER_HEADER_BYTES } from '../protocol/index.ts'
 import { readOnce, release } from '../release.ts'
+import type { Backlog } from './liveness.ts'
 
 /** Plaintext in a full Noise record: 65,535 bytes less the tag (Noise specification, "Message format"). */
 const RECORD_PAYLOAD_BYTES = 65_519
@@ -61,6 +62,16 @@ export function tuneSocket(connection: MessageStream): void {
     uncork()
     sendReset()
   }
+}
+
+/** What the socket of a connection has passed on, and what waits in it. */
+export function backlogOf(connection: Connection): Backlog {
+  const { maConn } = connection as unknown as { maConn: WritingConnection }
+  const { socket } = maConn
+  if (!(socket instanceof Socket)) return { taken: 0, waiting: 0 }
+  const { bytesWritten, writableLength } = socket
+  // Node counts as written what it has been given.
+  return { taken: bytesWritten - writableLength, waiting: writableLength }
 }
 
 /**

@@ -25,6 +25,10 @@ export interface InboxInit {
   stream: Stream
   limits: InboxLimits
   clock: Clock
+  /** When the connection that carries the stream last brought bytes of the peer, on the clock. */
+  heardAt: () => number
+  /** Calls the action once when the peer is next heard on that connection, if it is. */
+  whenHeard: (action: () => void) => Cancel
   /** Whether messages are still wanted; if not, what arrives is neither taken nor answered. */
   listening: () => boolean
   /** Takes whole messages into the receiver channel, all or none; false: there is no room for all of them. */
@@ -41,6 +45,9 @@ export interface InboxInit {
 
 /** A yamux header: version, type, flags (2), stream ID (4), length (4); yamux specification, "Framing". */
 export const MUXER_HEADER_BYTES = 12
+
+/** Whoever has said nothing for so long, in milliseconds, may have been stopped: what it owes is waited for anew. */
+const QUIET_MS = 1_000
 
 /** How long a refusal as too large may take to leave before the stream is reset anyway, in milliseconds. */
 const LAST_ACK_TIMEOUT_MS = 1_000
@@ -155,15 +162,24 @@ export class Inbox {
   /** The peer does not read his acks: stop reading his messages until he does. */
   #stopReading(): void {
     if (!this.#pause.begin()) return
-    const { limits, clock } = this.#init
     this.#cancelTimer?.()
-    this.#cancelTimer = clock.after(limits.messageTimeoutMs, () => this.#fail('acks were not read in time'))
+    this.#cancelTimer = this.#deadline(() => this.#fail('acks were not read in time'))
+  }
+
+  /** Calls `late` when the time is over. A peer that is silent then has as long again from when it is next heard. */
+  #deadline(late: () => void): Cancel {
+    const { clock, limits, heardAt, whenHeard } = this.#init
+    const ms = limits.messageTimeoutMs
+    let cancel = clock.after(ms, () => {
+      if (clock.now() - heardAt() < QUIET_MS) late()
+      else cancel = whenHeard(() => (cancel = clock.after(ms, late)))
+    })
+    return () => cancel()
   }
 
   /** Sees to it that an incomplete frame has a deadline: one timer a frame, none between frames. */
   #watchFrame(): void {
     if (this.#pause.active || this.#closed) return
-    const { clock, limits } = this.#init
     const serial = this.#decoder.partial ? this.#decoder.partialSerial : -1
     if (serial === this.#timedFrame) return
     this.#timedFrame = serial
@@ -171,7 +187,7 @@ export class Inbox {
     this.#cancelTimer =
       serial < 0
         ? undefined
-        : clock.after(limits.messageTimeoutMs, () => {
+        : this.#deadline(() => {
             if (this.#decoder.partial && this.#decoder.partialSerial === serial) {
               this.#fail('a frame was not complete in time')
             }

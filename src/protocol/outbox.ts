@@ -5,6 +5,7 @@ import { AckDecoder, AckStatus } from '../framing/index.ts'
 import { eachPart } from '../parts.ts'
 import { AckClock } from './ack-clock.ts'
 import type { AckLimits } from './ack-clock.ts'
+import { Overdue } from './overdue.ts'
 import { allHasLeft } from './read-pause.ts'
 import { SendQueue } from './send-queue.ts'
 
@@ -25,11 +26,15 @@ export interface OutboxInit {
   unsent: (stream: Stream) => number
   /** When the connection that carries the stream last brought bytes of the peer, on the clock. */
   heardAt: () => number
+  /** Calls the action once when the peer is next heard on that connection, if it is. */
+  whenHeard: (action: () => void) => Cancel
+  /** Whether more may be written on the stream now; `resume` is called when that changes. */
+  mayWrite: () => boolean
   /** Opens a message stream to the peer; rejects when there is no way to him. */
   open: () => Promise<Stream>
   /** The `count` oldest messages ended. Called in the order of sending, once for every message. */
   settled: (outcome: Outcome, count: number) => void
-  /** The peer did not answer a message in time. */
+  /** The peer did not answer a message in time, and not behind it, though it is there. */
   unanswered: () => void
   /** The peer ended the acks of this stream, in an orderly way, with messages unanswered and not one answered. */
   endedEarly: (stream: Stream) => void
@@ -48,8 +53,8 @@ const FIRST_WINDOW_BYTES = 64 * 1024
 export class Outbox {
   readonly #init: OutboxInit
   readonly #queue: SendQueue
-  /** The oldest messages in flight, so many, are settled as timed out; their late acks are awaited and ignored. */
-  #expired = 0
+  /** The oldest messages in flight are settled as timed out; their late acks are awaited, and settle nothing. */
+  readonly #overdue: Overdue
   /** The others in flight. */
   readonly #awaited: AckClock
   /**
@@ -68,12 +73,21 @@ export class Outbox {
     this.#init = init
     this.#queue = new SendQueue(() => (this.#stream === undefined ? Infinity : init.unsent(this.#stream)))
     this.#awaited = new AckClock(init.clock, init.limits)
+    this.#overdue = new Overdue({
+      clock: init.clock,
+      graceMs: init.limits.ackTimeoutMs,
+      whenHeard: action => init.whenHeard(action),
+      unanswered: () => {
+        init.unanswered()
+        this.#leaveIfStuck()
+      }
+    })
     this.#windowBytes = init.limits.windowBytes
   }
 
   /** Messages that are not settled. */
   get unsettled(): number {
-    return this.#queue.length - this.#expired
+    return this.#queue.length - this.#overdue.length
   }
 
   /** Whether messages are written on a stream and may still be answered. */
@@ -123,7 +137,7 @@ export class Outbox {
       const reason = acks.end()
       if (reason !== undefined) this.#breakOff(stream, reason)
       else {
-        if (!hasAnswered && this.#queue.inFlight > this.#expired) this.#init.endedEarly(stream)
+        if (!hasAnswered && this.#queue.inFlight > this.#overdue.length) this.#init.endedEarly(stream)
         this.#lose()
         stream.abort(new Error('the remote ended the stream of acks'))
       }
@@ -141,6 +155,11 @@ export class Outbox {
       stream.removeEventListener('close', onClose)
       stream.removeEventListener('end', onEnd)
     }
+    this.#write()
+  }
+
+  /** Writes on, if that is possible now. */
+  resume(): void {
     this.#write()
   }
 
@@ -169,7 +188,7 @@ export class Outbox {
       return
     }
     const { windowMessages } = this.#init.limits
-    while (this.#stream === stream && takesMore(stream)) {
+    while (this.#stream === stream && takesMore(stream) && this.#init.mayWrite()) {
       const before = this.#queue.inFlight
       const batch = this.#queue.takeBatch(windowMessages, this.#windowBytes)
       if (batch.length === 0) break
@@ -213,11 +232,11 @@ export class Outbox {
     // Behind a refusal as too large nothing on this stream is read, so nothing there can be answered.
     if (status === AckStatus.refusedTooLarge) count = 1
     const answered = Math.min(count, this.#queue.inFlight)
-    const late = Math.min(answered, this.#expired)
+    const late = Math.min(answered, this.#overdue.length)
     const before = this.#queue.inFlightBytes
     this.#queue.settleWritten(answered)
     this.#widen(before - this.#queue.inFlightBytes)
-    this.#expired -= late
+    this.#overdue.answered(late)
     this.#awaited.forget(answered - late)
     this.#awaited.answered()
     if (answered > late) this.#init.settled(OUTCOMES[status], answered - late)
@@ -234,8 +253,8 @@ export class Outbox {
   #startOver(): void {
     const stream = this.#drop()
     // What has timed out is settled, and must not be taken after that.
-    this.#queue.settleWritten(this.#expired)
-    this.#expired = 0
+    this.#queue.settleWritten(this.#overdue.length)
+    this.#overdue.clear()
     this.#queue.rewind()
     this.#windowBytes = Math.min(this.#init.limits.windowBytes, FIRST_WINDOW_BYTES)
     this.#awaited.clear()
@@ -257,9 +276,9 @@ export class Outbox {
   }
 
   #failInFlight(): void {
-    const unknown = this.#queue.inFlight - this.#expired
+    const unknown = this.#queue.inFlight - this.#overdue.length
     this.#queue.settleWritten(this.#queue.inFlight)
-    this.#expired = 0
+    this.#overdue.clear()
     this.#awaited.clear()
     if (unknown > 0) this.#init.settled('connection-lost', unknown)
   }
@@ -276,7 +295,7 @@ export class Outbox {
   }
 
   #armTimer(): void {
-    if (this.#cancelTimer !== undefined || this.#queue.inFlight === this.#expired) return
+    if (this.#cancelTimer !== undefined || this.#queue.inFlight === this.#overdue.length) return
     const wait = Math.max(1, this.#deadline() - this.#init.clock.now())
     this.#cancelTimer = this.#init.clock.after(wait, () => {
       this.#cancelTimer = undefined
@@ -288,23 +307,22 @@ export class Outbox {
 
   /** When the oldest message in flight that has not expired must be answered. */
   #deadline(): number {
-    return this.#awaited.deadline(this.#queue.wireLength(this.#expired), this.#init.heardAt())
+    return this.#awaited.deadline(this.#queue.wireLength(this.#overdue.length), this.#init.heardAt())
   }
 
   #expireOverdue(): void {
-    while (this.#expired < this.#queue.inFlight && this.#deadline() <= this.#init.clock.now()) {
+    while (this.#overdue.length < this.#queue.inFlight && this.#deadline() <= this.#init.clock.now()) {
       this.#awaited.forget(1)
-      this.#expired++
+      this.#overdue.add()
       this.#init.settled('ack-timeout', 1)
-      this.#init.unanswered()
     }
   }
 
-  /** All that is in flight has expired and keeps the rest from being written: this stream leads nowhere. */
+  /** All that is in flight will not be answered and keeps the rest from being written: this stream leads nowhere. */
   #leaveIfStuck(): void {
     const stream = this.#stream
     const { inFlight, unwritten } = this.#queue
-    if (stream === undefined || inFlight === 0 || inFlight > this.#expired || unwritten === 0) return
+    if (stream === undefined || inFlight === 0 || inFlight > this.#overdue.counted || unwritten === 0) return
     this.#lose()
     stream.abort(new Error('no message was answered in time'))
   }

@@ -42,6 +42,8 @@ export function acceptStream(init: InboundStreamInit): void {
     stream,
     limits,
     clock,
+    heardAt: () => link.heardAt,
+    whenHeard: action => link.whenHeard(action),
     // A connection that is being ended delivers nothing more, even if bytes of it are still on their way up.
     listening: () => link.open,
     hold: bytes => {

@@ -1,13 +1,23 @@
 import type { Stream } from '@libp2p/interface'
 import type { Clock } from '../clock.ts'
-import { P2pError } from '../errors.ts'
+import { messageOf, P2pError } from '../errors.ts'
 import { unsentBytes } from '../node/index.ts'
 import type { Link } from '../node/index.ts'
 import { Outbox } from '../protocol/index.ts'
 import type { Outcome, OutboxLimits } from '../protocol/index.ts'
+import { openMessageStream } from './open-stream.ts'
 
 /** How long a connection that has become superfluous must have had no message stream before it is closed, in milliseconds. */
 const RETIRE_AFTER_MS = 1_000
+
+/** A peer that was heard so short a time ago, in milliseconds, need not be asked whether it is there. */
+const FRESH_MS = 1_000
+
+/** A connection whose stream was ended while it was being opened may be about to end, for so long, in milliseconds. */
+const GOODBYE_MS = 500
+
+/** Made once: it is told to nobody. */
+const OUTDONE = new Error('the peer is heard on another connection')
 
 export interface PeerInit {
   peerId: string
@@ -43,6 +53,10 @@ export class Peer {
   received = 0
   bytesReceived = 0
   readonly #retiring = new Set<Link>()
+  /** The last attempt to open a message stream. */
+  #opening: (AbortController & { link: Link }) | undefined
+  /** Nothing is written on this connection until the peer is heard on it. */
+  #held: Link | undefined
   #waiting: Array<{ resolve: (link: Link) => void; reject: (err: Error) => void }> = []
 
   constructor(init: PeerInit) {
@@ -54,6 +68,8 @@ export class Peer {
       clock: init.clock,
       unsent: unsentBytes,
       heardAt: () => this.#linkOf(this.outbox.stream)?.heardAt ?? 0,
+      whenHeard: action => this.#linkOf(this.outbox.stream)?.whenHeard(action) ?? (() => {}),
+      mayWrite: () => this.#mayWrite(),
       open: async () => this.#openStream(),
       settled: (outcome, count) => {
         init.settled(this, outcome, count)
@@ -67,13 +83,35 @@ export class Peer {
 
   /**
    * The connection that is kept when there are two (docs/protocol.md, "Two connections"): the one that the smaller
-   * peer ID dialled; both sides know which that is. Undefined while no connection is admitted.
+   * peer ID dialled; both sides know which that is. One that does not answer gives way to one on which the peer has been
+   * heard since. Undefined while no connection is admitted.
    */
   get preferred(): Link | undefined {
     const { self } = this.#init
     const ours = self < this.peerId ? 'outbound' : 'inbound'
-    const admitted = this.links.filter(link => link.admitted && link.open)
-    return admitted.findLast(link => link.direction === ours) ?? admitted.at(-1)
+    const usable = this.links.filter(link => link.admitted && link.open && !this.#isOutdone(link))
+    return usable.findLast(link => link.direction === ours) ?? usable.at(-1)
+  }
+
+  /** The peer has been asked on this connection in vain, and was heard later on another. */
+  #isOutdone(link: Link): boolean {
+    return (
+      link.unanswered &&
+      this.links.some(
+        other => other.admitted && other.open && !other.unanswered && other.heardAt > link.heardAt
+      )
+    )
+  }
+
+  /**
+   * Whether the peer is there: asked on the connection that is preferred, true as soon as it is heard on it, at once if
+   * that was a moment ago; false when it stays silent for so long, or there is no connection.
+   */
+  async confirmAlive(withinMs: number): Promise<boolean> {
+    const { preferred } = this
+    if (preferred === undefined) return false
+    const isFresh = !preferred.unanswered && this.#init.clock.now() - preferred.heardAt < FRESH_MS
+    return isFresh || preferred.confirmAlive(withinMs)
   }
 
   /** Nothing is left that would need this object. */
@@ -88,15 +126,28 @@ export class Peer {
     const waiting = this.#waiting
     this.#waiting = []
     for (const { resolve } of waiting) resolve(this.preferred ?? link)
+    this.reroute()
+  }
+
+  /** It has come to light on which connections the peer is heard. */
+  reroute(): void {
+    const opening = this.#opening
+    if (opening !== undefined && this.#isOutdone(opening.link)) opening.abort(OUTDONE)
     this.#settleOnOne()
+    this.outbox.resume()
   }
 
   /** A connection has ended, or a dial has: if no way is left, everything is settled. */
   reconsider(): void {
-    if (this.preferred !== undefined || this.dials > 0) return
+    if (this.preferred !== undefined || this.dials > 0) {
+      this.reroute()
+      return
+    }
+    const error = notConnected(this.peerId)
     const waiting = this.#waiting
     this.#waiting = []
-    for (const { reject } of waiting) reject(notConnected(this.peerId))
+    for (const { reject } of waiting) reject(error)
+    this.#opening?.abort(error)
     this.outbox.disconnect()
   }
 
@@ -105,15 +156,44 @@ export class Peer {
   }
 
   async #openStream(): Promise<Stream> {
+    const { clock, openTimeoutMs: timeoutMs } = this.#init
     for (;;) {
       const link = this.preferred ?? (await this.#whenAdmitted())
+      const { signal } = (this.#opening = Object.assign(new AbortController(), { link }))
       try {
-        return await link.openStream(AbortSignal.timeout(this.#init.openTimeoutMs))
+        return await openMessageStream(link, { clock, timeoutMs, signal })
       } catch (err) {
-        // A connection that was superseded meanwhile says nothing about the one that is kept.
-        if (this.preferred === undefined || this.preferred === link) throw err
+        if (!signal.aborted) await this.#giveUp(link, messageOf(err))
+        if (signal.reason instanceof P2pError) throw signal.reason
       }
     }
+  }
+
+  /**
+   * A connection on which the peer takes no messages must not look as if they had a way. Not at once: an orderly end
+   * begins with the ends of streams.
+   */
+  async #giveUp(link: Link, reason: string): Promise<void> {
+    if (link.open) await new Promise<void>(resolve => this.#init.clock.after(GOODBYE_MS, resolve))
+    // One that has been superseded says nothing about the one that is kept.
+    if (link.open && this.preferred === link) {
+      link.abort({ code: 'protocol', reason: `the peer does not take messages: ${reason}` })
+    }
+  }
+
+  /** Not on a connection that the peer may have left for another: what is not written there can still take that one. */
+  #mayWrite(): boolean {
+    if (this.links.length < 2) return true
+    const link = this.#linkOf(this.outbox.stream)
+    if (link === undefined || !this.#isOutdone(link)) return true
+    if (this.#held !== link) {
+      this.#held = link
+      link.whenHeard(() => {
+        this.#held = undefined
+        this.reroute()
+      })
+    }
+    return false
   }
 
   async #whenAdmitted(): Promise<Link> {
@@ -128,10 +208,13 @@ export class Peer {
   #judgeEnd(stream: Stream): void {
     const { clock, outbox, unanswered } = this.#init
     const link = this.#linkOf(stream)
-    clock.after(outbox.ackTimeoutMs, () => {
-      if (link?.open === true)
-        unanswered(this, 'the acks of a stream ended before every message was answered')
-    })
+    const { ackTimeoutMs } = outbox
+    const judge = (): void => {
+      if (link?.open !== true) return
+      unanswered(this, 'the acks of a stream ended before every message was answered')
+    }
+    // Who is not heard any more may have been stopped in the middle of it, and is judged when it is.
+    clock.after(ackTimeoutMs, () => link?.whenHeard(() => void clock.after(ackTimeoutMs, judge)))
   }
 
   /** With two connections, moves to the one that is kept once nothing is in flight on the other, and retires that. */

@@ -110,6 +110,7 @@ export class Peers {
     const stale = peer.links.filter(other => this.#replaces(link, other))
     peer.links.push(link)
     for (const other of stale) other.abort(REPLACED)
+    for (const other of peer.links) if (other !== link) void this.#confirm(peer, other)
     if (link.direction === 'inbound' && !this.#connections.take(link.peerId, 1)) {
       this.#init.charge('protocol-abuse', link.peerId, 'connects again and again')
     }
@@ -124,6 +125,14 @@ export class Peers {
     if (link.direction === 'outbound') return false
     const { handshakeTimeoutMs } = this.#init.limits
     return older.direction === 'inbound' || link.openedAt - older.openedAt > 2 * handshakeTimeoutMs
+  }
+
+  /** Whoever has made another connection may have lost this one: unless it is heard on it soon, it gives way. */
+  async #confirm(peer: Peer, link: Link): Promise<void> {
+    const isAlive = await link.confirmAlive(this.#init.limits.handshakeTimeoutMs)
+    const hasAnother = peer.links.some(other => other !== link && other.admitted && other.open)
+    if (!isAlive && link.open && hasAnother) link.abort(REPLACED)
+    else peer.reroute()
   }
 
   /** A connection has ended. */

@@ -121,6 +121,7 @@ export class Runtime implements CommandHandler {
         refused: ip => this.#onRefused(ip)
       },
       clock: this.#init.clock,
+      heartbeatMs: options.heartbeatMs,
       handshakeTimeoutMs: limits.handshakeTimeoutMs,
       maxInFlightBytes: Math.max(WINDOW_BYTES, limits.maxMessageBytes),
       opened: link => this.#peers.opened(link),

@@ -6,6 +6,7 @@ import { startLocal } from '../support/local-node.ts'
 import type { LocalNode } from '../support/local-node.ts'
 import { LONG } from '../support/node-process.ts'
 import { startAttackers } from './attacker.ts'
+import type { Attacker } from './attacker.ts'
 
 const EFFECT_MS = 60_000
 const NO_REFILL = { refillPerSecond: 0 }
@@ -35,10 +36,20 @@ function limits(node: LocalNode): P2pEvent[] {
   return node.events.filter(({ type }) => type === 'ConnectionLimit')
 }
 
+/** Sends a message to a peer that holds its acks back, and has them released. */
+async function expectAnswered(node: LocalNode, peer: Attacker): Promise<void> {
+  const id = node.sendMsg(peer, Buffer.from('and this?'))
+  const released = async (): Promise<number> => {
+    await peer.call('release')
+    return node.count({ type: 'Status', id, ok: true })
+  }
+  await expect.poll(released, { timeout: EFFECT_MS }).toBe(1)
+}
+
 describe('acks', () => {
-  test('a late ack settles nothing twice and costs nothing more; the next message is answered in time', async () => {
+  test('a late ack settles nothing twice and costs nothing; the next message is answered in time', async () => {
     const create = startAttackers()
-    const node = await startLocal({ rateLimit: NO_REFILL, limits: { ackTimeoutMs: 300 } })
+    const node = await startLocal({ rateLimit: NO_REFILL, limits: { ackTimeoutMs: 1_500 } })
     const peer = await create({ target: node.addresses[0]! })
     await peer.call('open', { answer: 'held' })
     const [first, second] = [node.sendMsg(peer, Buffer.from('a')), node.sendMsg(peer, Buffer.from('b'))]
@@ -46,9 +57,22 @@ describe('acks', () => {
       expect(await node.event({ type: 'Status', id })).toMatchObject({ ok: false, reason: 'ack-timeout' })
     }
     await peer.call('release')
-    await peer.call('open', { answer: 'accepted' })
-    await node.settled()
+    await expectAnswered(node, peer)
+    expect(await bucketsOf(node)).toEqual([])
+    expect(node.count({ type: 'Status', id: first })).toBe(1)
+    expect(node.count({ type: 'Status', id: second })).toBe(1)
+    expect(await peer.call('isOpen')).toBe(true)
+  })
+
+  test('one that comes later than that settles nothing twice and costs nothing more', async () => {
+    const create = startAttackers()
+    const node = await startLocal({ rateLimit: NO_REFILL, limits: { ackTimeoutMs: 300 } })
+    const peer = await create({ target: node.addresses[0]! })
+    await peer.call('open', { answer: 'held' })
+    const [first, second] = [node.sendMsg(peer, Buffer.from('a')), node.sendMsg(peer, Buffer.from('b'))]
     const { tokens, debits } = await bucketOf(node, peer.peerId, 2)
+    await peer.call('release')
+    await expectAnswered(node, peer)
     expect(tokens).toBe(8)
     expect(debits.map(({ cause, cost }) => [cause, cost])).toEqual([
       ['unanswered-ack', 1],

@@ -115,9 +115,12 @@ export class RemoteError extends Error {
   }
 }
 
-/** Starts a node in a process of its own. Without an allow list in `init`, everybody may come in. */
-export async function startNode(init: NodeInit = {}): Promise<NodeProcess> {
-  const child = forkProgram('node.mjs', [])
+/**
+ * Starts a node in a process of its own. Without an allow list in `init`, everybody may come in. `under`: a command
+ * that runs the command behind it, such as unshare.
+ */
+export async function startNode(init: NodeInit = {}, under: string[] = []): Promise<NodeProcess> {
+  const child = forkProgram('node.mjs', [], under)
   const calls = new Calls(child)
   const { listen = '127.0.0.1:0', key, ...options } = init
   const limits = { ...PATIENT, ...options.limits }
@@ -166,10 +169,12 @@ const childrenOfTheFile: ChildProcess[] = []
 afterAll(() => childrenOfTheFile.forEach(child => child.kill('SIGKILL')))
 
 /** Forks a program of `test/support/programs`; it is killed when the test, or the file, is over. */
-export function forkProgram(name: string, args: string[]): ChildProcess {
+export function forkProgram(name: string, args: string[], under: string[] = []): ChildProcess {
+  const [execPath, ...execArgv] = [...under, process.execPath]
   const child = fork(fileURLToPath(new URL(`programs/${name}`, import.meta.url)), args, {
     serialization: 'advanced',
-    execArgv: []
+    execPath: execPath,
+    execArgv
   })
   if (TestRunner.getCurrentTest() === undefined) childrenOfTheFile.push(child)
   else onTestFinished(() => void child.kill('SIGKILL'))

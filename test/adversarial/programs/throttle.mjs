@@ -1,19 +1,30 @@
-// A TCP proxy that passes on so many bytes per second, in each direction.
+// A TCP proxy that passes on so many bytes per second, in each direction, and can go silent.
 import { connect, createServer } from 'node:net'
 import { serve } from './serve.mjs'
 
 const TICK_MS = 20
 
+/** Reads and writes nothing more, and ends nothing. */
+let silent = false
+
 function pass(from, to, bytesPerSecond) {
   const held = []
   let size = 0
+  let passedAt = performance.now()
   from.on('data', chunk => {
     held.push(chunk)
     size += chunk.length
     if (size > 64 * 1024) from.pause()
   })
   const timer = setInterval(() => {
-    let allowance = Math.ceil((bytesPerSecond * TICK_MS) / 1_000)
+    if (silent) {
+      from.pause()
+      return
+    }
+    // By the time that has passed: a machine that is busy is late, and must not make the line slower.
+    const now = performance.now()
+    let allowance = Math.ceil((bytesPerSecond * Math.min(now - passedAt, 10 * TICK_MS)) / 1_000)
+    passedAt = now
     while (allowance > 0 && held.length > 0) {
       const chunk = held[0]
       const part = chunk.subarray(0, allowance)
@@ -27,7 +38,7 @@ function pass(from, to, bytesPerSecond) {
   }, TICK_MS)
   from.on('close', () => {
     clearInterval(timer)
-    to.destroy()
+    if (!silent) to.destroy()
   })
   from.on('error', () => {})
 }
@@ -41,7 +52,10 @@ const methods = {
         pass(far, near, bytesPerSecond)
       })
       server.listen(0, '127.0.0.1', () => resolve(server.address().port))
-    })
+    }),
+  silence: () => {
+    silent = true
+  }
 }
 
 serve(methods)

@@ -32,6 +32,9 @@ class Scene {
   heldBytes = 0
   roomHeldBytes = Infinity
   deliveries = 0
+  /** When the peer was last heard; undefined: it is heard all the time. */
+  heardAt: number | undefined
+  readonly #listeners = new Set<() => void>()
 
   constructor(stream: TestStream = new TestStream()) {
     this.stream = stream
@@ -40,6 +43,11 @@ class Scene {
       stream,
       limits,
       clock: this.clock,
+      heardAt: () => this.heardAt ?? this.clock.now(),
+      whenHeard: action => {
+        this.#listeners.add(action)
+        return () => this.#listeners.delete(action)
+      },
       listening: () => this.listening,
       hold: bytes => {
         if (this.heldBytes + bytes > this.roomHeldBytes) return false
@@ -58,6 +66,14 @@ class Scene {
       refusedTooLarge: () => this.refusedTooLarge++,
       malformed: reason => this.malformed.push(reason)
     })
+  }
+
+  /** Bytes of the peer arrive, of whatever stream. */
+  hear(): void {
+    this.heardAt = this.clock.now()
+    const listeners = [...this.#listeners]
+    this.#listeners.clear()
+    for (const listener of listeners) listener()
   }
 
   get numbers(): number[] {
@@ -472,6 +488,29 @@ describe('inbox', () => {
       expect(scene.malformed).toHaveLength(1)
     })
 
+    it('begins anew when a peer is heard again that was silent when it was over', () => {
+      const scene = new Scene()
+      scene.stream.receive(Uint8Array.of(2, 7))
+      scene.heardAt = 0
+      scene.clock.advance(100_000)
+      expect(scene.malformed).toEqual([])
+      scene.hear()
+      scene.clock.advance(999)
+      expect(scene.malformed).toEqual([])
+      scene.clock.advance(1)
+      expect(scene.malformed).toEqual([expect.stringContaining('not complete in time')])
+      const resumed = new Scene()
+      resumed.stream.receive(Uint8Array.of(2, 7))
+      resumed.heardAt = 0
+      resumed.clock.advance(2_000)
+      resumed.stream.receive(Uint8Array.of(7))
+      resumed.hear()
+      resumed.clock.advance(100_000)
+      expect(resumed.statuses).toEqual([0])
+      expect(resumed.malformed).toEqual([])
+      expect(resumed.clock.armed).toBe(0)
+    })
+
     it('needs no timer between frames', () => {
       const scene = new Scene()
       expect(scene.clock.armed).toBe(0)
@@ -555,6 +594,22 @@ describe('inbox', () => {
       scene.clock.advance(1)
       expect(scene.malformed).toEqual([expect.stringContaining('acks were not read')])
       expect(scene.stream.wasReset).toBe(true)
+      expect(scene.clock.armed).toBe(0)
+    })
+
+    it('is not while the peer is silent: it is waited for as long again from when it is heard', async () => {
+      const scene = new Scene()
+      scene.stream.room = 1
+      scene.stream.receive(some(2))
+      scene.heardAt = 0
+      scene.clock.advance(100_000)
+      scene.hear()
+      scene.clock.advance(999)
+      expect(scene.malformed).toEqual([])
+      scene.stream.grant(100)
+      await turn()
+      scene.clock.advance(100_000)
+      expect(scene.malformed).toEqual([])
       expect(scene.clock.armed).toBe(0)
     })
 

@@ -78,6 +78,7 @@ const exchange = fc
 const wait = fc
   .constantFrom(1, 20, 50, 99, 100, 2_000)
   .map(ms => new Act(`wait ${ms}`, world => world.clock.advance(ms)))
+const hear = fc.constant(new Act('hear', world => world.hear()))
 const drain = fc
   .constantFrom(1, 13, 400, Infinity)
   .map(bytes => new Act(`drain ${bytes}`, world => world.end!.stream.grant(bytes), streaming))
@@ -113,6 +114,7 @@ const walk = (maxCommands: number): fc.Arbitrary<Iterable<fc.AsyncCommand<Model,
       exchange,
       exchange,
       wait,
+      hear,
       drain,
       fc.constantFrom(...mishaps)
     ],
@@ -146,7 +148,7 @@ it('settles every message exactly once, in order and truthfully, whatever networ
           seen.set(outcome ?? 'accepted', (seen.get(outcome ?? 'accepted') ?? 0) + 1)
       }
     ),
-    { seed, numRuns: 3_000 }
+    { seed, numRuns: 3_500 }
   )
   // The walks have come by every outcome, often.
   const kinds = [

@@ -16,6 +16,8 @@ async function outboxOn(stream: TestStream): Promise<Outbox> {
     },
     clock: new FakeClock(),
     unsent: ({ writeBufferLength }) => writeBufferLength,
+    whenHeard: () => () => {},
+    mayWrite: () => true,
     open: async () => stream,
     settled: () => {},
     heardAt: () => 0,

@@ -4,6 +4,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { describe, expect, it } from 'vitest'
 import { PROTOCOL_ID } from '../../../src/framing/index.ts'
 import { Link } from '../../../src/node/link.ts'
+import type { Outcome } from '../../../src/protocol/index.ts'
 import { Peer } from '../../../src/runtime/peer.ts'
 import { ALICE, BOB } from '../allow-list/names.ts'
 import { FakeClock, frame, message, TestStream, turn } from '../protocol/support.ts'
@@ -13,10 +14,18 @@ class TestConnection extends EventTarget {
   readonly remotePeer = peerIdFromString(BOB)
   readonly remoteAddr = multiaddr(`/ip4/127.0.0.1/tcp/4001/p2p/${BOB}`)
   readonly timeline = { open: 0 }
-  readonly maConn = { onData: () => {} }
+  readonly maConn: { onData: (data: Uint8Array) => void } = { onData: () => {} }
+  readonly muxer = {
+    nextPingID: 0,
+    rtt: -1,
+    sendPing: (): void => void this.pings++,
+    handlePingResponse: (): void => {}
+  }
   readonly direction: 'inbound' | 'outbound'
   readonly streams: TestStream[] = []
   status = 'open'
+  /** Questions whether the peer is there; the first asks for the round trip. */
+  pings = 0
 
   constructor(direction: 'inbound' | 'outbound') {
     super()
@@ -32,7 +41,19 @@ class TestConnection extends EventTarget {
     return stream
   }
 
-  newStream = async (protocol: string): Promise<TestStream> => this.stream(protocol)
+  newStream = async (protocol: string, _: { signal: AbortSignal }): Promise<TestStream> =>
+    this.stream(protocol)
+
+  /** Bytes of the peer arrive. */
+  hear(): void {
+    this.maConn.onData(Uint8Array.of(0))
+  }
+
+  abort = (error: Error): void => {
+    this.status = 'aborted'
+    for (const stream of [...this.streams]) stream.abort(error)
+    this.dispatchEvent(Object.assign(new Event('close'), { error, local: true }))
+  }
 
   close = async (): Promise<void> => {
     this.status = 'closed'
@@ -43,6 +64,7 @@ class TestConnection extends EventTarget {
 class Scene {
   readonly clock = new FakeClock()
   readonly evidence: string[] = []
+  readonly outcomes: Outcome[] = []
   readonly peer: Peer
 
   /** `self`: own peer ID. */
@@ -54,7 +76,7 @@ class Scene {
       clock: this.clock,
       outbox: { ackTimeoutMs: 10_000, msPerByte: 0, maxDelayMs: 0, windowMessages: 100, windowBytes: 1_000 },
       openTimeoutMs: 5_000,
-      settled: () => {},
+      settled: (_, outcome, count) => this.outcomes.push(...Array.from({ length: count }, () => outcome)),
       unanswered: (_, evidence) => this.evidence.push(evidence),
       malformed: (_, reason) => this.evidence.push(reason)
     })
@@ -62,7 +84,10 @@ class Scene {
 
   connect(direction: 'inbound' | 'outbound'): { connection: TestConnection; link: Link } {
     const connection = new TestConnection(direction)
-    const link = new Link(connection as unknown as Connection, this.clock, () => {})
+    const link = new Link(connection as unknown as Connection, this.clock, ended => {
+      this.peer.links.splice(this.peer.links.indexOf(ended), 1)
+      this.peer.reconsider()
+    })
     this.peer.links.push(link)
     this.peer.admit(link)
     return { connection, link }
@@ -81,10 +106,26 @@ describe('a peer that ends his acks in an orderly way before he has answered', (
     await scene.send()
     connection.streams[0]!.receiveEnd()
     await turn()
+    scene.clock.advance(10_000)
+    connection.hear()
     scene.clock.advance(9_999)
     expect(scene.evidence).toEqual([])
     scene.clock.advance(1)
     expect(scene.evidence).toEqual([expect.stringMatching(/acks of a stream ended/)])
+  })
+
+  it('is not while it is not heard: it may have been stopped in the middle of the end', async () => {
+    const scene = new Scene()
+    const { connection } = scene.connect('outbound')
+    await scene.send()
+    connection.streams[0]!.receiveEnd()
+    await turn()
+    scene.clock.advance(1_000_000)
+    connection.hear()
+    scene.clock.advance(5_000)
+    await connection.close()
+    scene.clock.advance(1_000_000)
+    expect(scene.evidence).toEqual([])
   })
 
   it('is not, when that was the beginning of the end of his connection', async () => {
@@ -149,5 +190,164 @@ describe('a superfluous connection that this side has dialled', () => {
     extra.stream('/ipfs/ping/1.0.0')
     clock.advance(1_000)
     expect(extra.status).toBe('closed')
+  })
+})
+
+/** Smaller than any peer ID: the connection that it dials is preferred. */
+const SMALL = '1'
+
+describe('a peer with two connections', () => {
+  /** The peer is on the first, which is preferred, and has made the second. */
+  function withTwo(): Scene & { first: ReturnType<Scene['connect']>; second: ReturnType<Scene['connect']> } {
+    const scene = new Scene(SMALL)
+    const first = scene.connect('outbound')
+    scene.clock.advance(100)
+    return Object.assign(scene, { first, second: scene.connect('inbound') })
+  }
+
+  it('is written to on the preferred one, also while it is asked for a sign of life there', () => {
+    const { clock, peer, first, second } = withTwo()
+    expect(peer.preferred).toBe(first.link)
+    clock.advance(10)
+    first.connection.hear()
+    first.link.ask()
+    expect(first.link.unanswered).toBe(true)
+    expect(peer.preferred).toBe(first.link)
+    clock.advance(10)
+    first.connection.hear()
+    second.connection.hear()
+    expect(peer.preferred).toBe(first.link)
+  })
+
+  it('is written to on the other while it does not answer on it and was heard later on the other', async () => {
+    const scene = withTwo()
+    const { peer, first, second } = scene
+    first.link.ask()
+    expect(peer.preferred).toBe(second.link)
+    await scene.send()
+    expect(first.connection.streams).toHaveLength(0)
+    expect(second.connection.streams).toHaveLength(1)
+    first.connection.hear()
+    expect(peer.preferred).toBe(first.link)
+  })
+
+  it('is sent nothing more on one on which it does not answer, and what is in flight there is waited for', async () => {
+    const scene = new Scene(SMALL)
+    const first = scene.connect('outbound')
+    await scene.send()
+    scene.clock.advance(100)
+    const second = scene.connect('inbound')
+    first.link.ask()
+    scene.peer.reroute()
+    await scene.send()
+    const stream = first.connection.streams[0]!
+    expect(stream.leftBytes).toEqual(frame(message(0)))
+    expect(second.connection.streams).toHaveLength(0)
+    first.connection.hear()
+    expect(stream.leftBytes.length).toBe(2 * frame(message(0)).length)
+  })
+
+  it('is sent the rest on the other when that ends', async () => {
+    const scene = new Scene(SMALL)
+    const first = scene.connect('outbound')
+    await scene.send()
+    scene.clock.advance(100)
+    const second = scene.connect('inbound')
+    first.link.ask()
+    scene.peer.reroute()
+    await scene.send()
+    first.link.abort({ code: 'replaced', reason: 'not heard' })
+    await turn()
+    expect(scene.outcomes).toEqual(['connection-lost'])
+    expect(second.connection.streams[0]!.leftBytes).toEqual(frame(message(0)))
+  })
+
+  it('is not waited for on the one on which it does not answer a message stream', async () => {
+    const scene = new Scene(SMALL)
+    const first = scene.connect('outbound')
+    let given: AbortSignal | undefined
+    first.connection.newStream = async (_, { signal }) => {
+      given = signal
+      return new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason as Error))
+      })
+    }
+    await scene.send()
+    expect(given?.aborted).toBe(false)
+    scene.clock.advance(100)
+    const second = scene.connect('inbound')
+    await turn()
+    expect(given?.aborted).toBe(true)
+    expect(second.connection.streams).toHaveLength(1)
+    expect(scene.outcomes).toEqual([])
+  })
+})
+
+describe('a message stream that the peer does not agree to', () => {
+  /** A connection that never answers the opening of a stream. */
+  async function withoutAnswer(): Promise<Scene & ReturnType<Scene['connect']>> {
+    const scene = new Scene()
+    const { connection, link } = scene.connect('inbound')
+    connection.newStream = async (_, { signal }) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason as Error))
+      })
+    await scene.send()
+    return Object.assign(scene, { connection, link })
+  }
+
+  it('is waited for while the peer is not heard, which is asked for a sign of life', async () => {
+    const { clock, connection, link, outcomes } = await withoutAnswer()
+    expect(connection.pings).toBeGreaterThan(1)
+    clock.advance(1_000_000)
+    await turn()
+    expect(outcomes).toEqual([])
+    link.abort({ code: 'silent', reason: 'not heard' })
+    await turn()
+    expect(outcomes).toEqual(['not-connected'])
+  })
+
+  it('ends the connection of a peer that is heard all the time', async () => {
+    const { clock, connection, link, outcomes, evidence } = await withoutAnswer()
+    for (let ms = 0; ms < 5_000; ms += 500) {
+      expect(link.open).toBe(true)
+      clock.advance(499)
+      connection.hear()
+      clock.advance(1)
+      await turn()
+    }
+    clock.advance(500)
+    await turn()
+    expect(link.end).toMatchObject({ code: 'protocol' })
+    expect(outcomes).toEqual(['not-connected'])
+    expect(evidence).toEqual([])
+  })
+
+  it('is waited for anew when the peer was stopped for a part of the time', async () => {
+    const { clock, connection, link } = await withoutAnswer()
+    clock.advance(4_900)
+    connection.hear()
+    clock.advance(100)
+    await turn()
+    expect(link.open).toBe(true)
+    clock.advance(1_000)
+    connection.hear()
+    clock.advance(1_500)
+    await turn()
+    clock.advance(500)
+    await turn()
+    expect(link.open).toBe(false)
+  })
+
+  it('ends the connection when the peer refuses it and the connection lives on', async () => {
+    const scene = new Scene()
+    const { connection, link } = scene.connect('inbound')
+    connection.newStream = async () => Promise.reject(new Error('protocol selection failed'))
+    await scene.send()
+    expect(link.open).toBe(true)
+    scene.clock.advance(500)
+    await turn()
+    expect(link.end).toMatchObject({ code: 'protocol' })
+    expect(scene.outcomes).toEqual(['not-connected'])
   })
 })

@@ -42,6 +42,8 @@ it('parts from a peer on every connection, also when one of them ends at once', 
       messageStreams: 0,
       lastUsedAt: 0,
       carries: () => false,
+      unanswered: false,
+      confirmAlive: async () => true,
       close: async () => {
         closed.push(direction)
         link.open = false
