@@ -23,8 +23,10 @@ export interface Sender {
    */
   send: (command: Command) => number
   /**
-   * `send({ type: 'Dial', … })`: ends in one `Connected`, or one `Error` with this id. Nothing is told of a peer that is
-   * connected already, or whose `Connected` another dial has brought about: that event has been, or stands in the channel.
+   * `send({ type: 'Dial', … })`: ends in exactly one event with this id. `Connected`: the peer became reachable, and this
+   * is the dial that had waited longest. `AlreadyConnected`: it became, or was, reachable otherwise; a connection that has
+   * been quiet is asked for a sign of life first, and if it gives none in `limits.handshakeTimeoutMs`, it ends and the dial
+   * goes on. `Error`: anything else.
    */
   dial: (peerId: string, address: string) => number
   /** `send({ type: 'SendMsg', … })`: ends in exactly one `Status` with this id. */

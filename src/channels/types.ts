@@ -79,6 +79,8 @@ export type P2pEvent =
     }
   /** A peer became reachable: it has admitted us and we have admitted it. `id` names the Dial that led to it. */
   | { type: 'Connected'; peerId: string; address: string; direction: 'inbound' | 'outbound'; id?: number }
+  /** The peer of this Dial is reachable, and another Dial, or the peer itself, has made it so. `address`: of that connection. */
+  | { type: 'AlreadyConnected'; peerId: string; keyHash: string; address: string; id: number }
   /** A peer is no longer reachable. `reason` is for people and may change, `code` is for programs. */
   | { type: 'Disconnected'; peerId: string; code: DisconnectCode; reason: string }
 

@@ -18,6 +18,7 @@ const CONNECTIONS = { capacity: 512, refillPerSecond: 8 }
 const ENDED: LinkEnd = { code: 'lost', reason: 'the connection ended' }
 const PARTED: LinkEnd = { code: 'parted', reason: 'disconnected by this application' }
 const REMOVED: LinkEnd = { code: 'removed', reason: 'no longer allowed by the allow list' }
+const SILENT: LinkEnd = { code: 'silent', reason: 'it gave no sign of life when it was asked for one' }
 const REPLACED: LinkEnd = { code: 'replaced', reason: 'replaced by a newer connection of the same peer' }
 
 export interface PeersInit {
@@ -28,8 +29,8 @@ export interface PeersInit {
   events: EventWriter
   /** The peer broke the protocol. */
   charge: (cause: MisbehaviourCause, peerId: string, evidence: string) => void
-  /** The peer is connected: dials to it have come true; the id of the first. */
-  claimDials: (peerId: string) => number | undefined
+  /** The peer is connected: dials to it have come true. Their ids, the one first that has waited longest. */
+  claimDials: (peer: Peer) => number[]
   cancelDials: (peerId: string, reason: string) => void
 }
 
@@ -147,17 +148,21 @@ export class Peers {
   admit(peer: Peer, link: Link, stream?: Stream): void {
     if (this.#stopped || !link.open) return
     peer.admit(link, stream)
-    if (peer.announced) return
-    peer.announced = true
-    const id = this.#init.claimDials(peer.peerId)
-    const { peerId, address, direction } = link
-    this.#init.events.control({
-      type: 'Connected',
-      peerId,
-      address,
-      direction,
-      ...(id !== undefined && { id })
-    })
+    const ids = this.#init.claimDials(peer)
+    if (!peer.announced) this.#announce(peer, link, ids.shift())
+    for (const id of ids) this.tellAlready(peer, id)
+  }
+
+  /** The peer of a dial is reachable, and not by that dial. */
+  tellAlready(peer: Peer, id: number): void {
+    const { peerId, keyHash, address } = peer.preferred!
+    // Noise has proved the key of every connection.
+    this.#init.events.control({ type: 'AlreadyConnected', peerId, keyHash: keyHash!, address, id })
+  }
+
+  /** The peer has given no sign of life when it was asked for one: no connection to it is worth anything. */
+  endSilent(peer: Peer): void {
+    for (const link of peer.links.filter(({ admitted }) => admitted)) link.abort(SILENT)
   }
 
   /** A connection or a dial has ended: settles what has no way left, says so, and forgets a peer of whom nothing is left. */
@@ -208,6 +213,17 @@ export class Peers {
   stop(reason: string): void {
     for (const peer of this.#peers.values()) this.#announceLoss(peer, { code: 'stopped', reason })
     this.#stopped = true
+  }
+
+  #announce(peer: Peer, { peerId, address, direction }: Link, id: number | undefined): void {
+    peer.announced = true
+    this.#init.events.control({
+      type: 'Connected',
+      peerId,
+      address,
+      direction,
+      ...(id !== undefined && { id })
+    })
   }
 
   #announceLoss(peer: Peer, { code, reason }: LinkEnd): void {

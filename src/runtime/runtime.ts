@@ -78,7 +78,7 @@ export class Runtime implements CommandHandler {
       allowList: this.#allowList,
       events,
       charge: (cause, peerId, evidence) => this.#charge(cause, { peerId }, evidence),
-      claimDials: peerId => this.#dialler.claim(peerId),
+      claimDials: peer => this.#dialler.claim(peer),
       cancelDials: (peerId, reason) => this.#dialler.cancel(peerId, reason)
     })
     this.#dialler = new Dialler({
@@ -90,7 +90,8 @@ export class Runtime implements CommandHandler {
       node: () => this.#node!,
       admitted: (peer, link, stream) => this.#peers.admit(peer, link, stream),
       done: peer => this.#peers.review(peer),
-      settled: id => events.dialSettled(id),
+      already: (peer, id) => this.#peers.tellAlready(peer, id),
+      silent: peer => this.#peers.endSilent(peer),
       failed: (failure, peerId, id) => events.control({ type: 'Error', ...failure, peerId, id })
     })
   }

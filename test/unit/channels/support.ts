@@ -16,6 +16,7 @@ import {
 import type {
   CommandHandler,
   ControlBlock,
+  ControlEvent,
   P2pEvent,
   ReceiverLimits,
   SegmentNotice,
@@ -228,4 +229,9 @@ export function droppedPair(): {
   const writer = new DroppedWriter(control, memory, queue.writer, () => signals++)
   const source = new DroppedSource(control, memory, queue.reader)
   return { control, writer, source, signals: () => signals }
+}
+
+/** How a dial to a connected peer ends. */
+export function already(id: number): ControlEvent {
+  return { type: 'AlreadyConnected', peerId: 'peer-a', keyHash: '00'.repeat(32), address: '', id }
 }
