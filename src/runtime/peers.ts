@@ -79,6 +79,7 @@ export class Peers {
         msPerByte: messageTimeoutMs / maxMessageBytes,
         // The longest that may lie before an ack is a message of his, on a link that is just fast enough.
         maxDelayMs: messageTimeoutMs,
+        writeTimeoutMs: messageTimeoutMs,
         windowMessages: WINDOW_MESSAGES,
         windowBytes: WINDOW_BYTES
       },
