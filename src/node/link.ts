@@ -5,6 +5,7 @@ import { messageOf } from '../errors.ts'
 import { PROTOCOL_ID } from '../framing/index.ts'
 import { publicKeyHashOf } from '../identity/index.ts'
 import type { DisconnectCode } from '../outcomes.ts'
+import type { MessageRoom } from '../protocol/index.ts'
 import { AbuseError } from './conduct.ts'
 import { Hearing } from './hearing.ts'
 import { Liveness } from './liveness.ts'
@@ -33,8 +34,8 @@ export class Link {
   readonly direction: 'inbound' | 'outbound'
   /** Streams that the peer has opened for his messages and that are not closed. */
   inboundStreams = 0
-  /** Bytes held for messages of his that are incomplete. */
-  heldBytes = 0
+  /** Room for messages of his that are incomplete, once there has been one. */
+  room: MessageRoom | undefined
   /** When a message stream was last opened or closed on it, by either side, on the runtime's clock. */
   lastUsedAt = 0
   /** When its handshake began, in milliseconds since 1970. */

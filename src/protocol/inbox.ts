@@ -9,9 +9,10 @@ import {
   prefixBytes,
   readPrefix
 } from '../framing/index.ts'
-import type { FrameRoom, FrameRun } from '../framing/index.ts'
+import type { FrameRun } from '../framing/index.ts'
 import { eachPart } from '../parts.ts'
 import { release } from '../release.ts'
+import type { MessageRoom, Place } from './message-room.ts'
 import { ReadPause } from './read-pause.ts'
 
 export interface InboxLimits {
@@ -29,8 +30,8 @@ export interface InboxInit {
   listening: () => boolean
   /** Takes whole messages into the receiver channel, all or none; false: there is no room for all of them. */
   deliver: (run: FrameRun) => boolean
-  /** Room for messages that are incomplete; one that finds none is refused when it is complete. */
-  hold: FrameRoom
+  /** Room for messages of the connection that are incomplete; while one finds none, reading waits. */
+  room: MessageRoom
   /** Messages that were refused because there was no room. */
   dropped: (messages: number, bytes: number) => void
   /** A message was refused as too large, which ends the stream. */
@@ -42,12 +43,19 @@ export interface InboxInit {
 /** A yamux header: version, type, flags (2), stream ID (4), length (4); yamux specification, "Framing". */
 export const MUXER_HEADER_BYTES = 12
 
+/**
+ * A message of at most so many bytes needs no room: the first window of a stream (yamux specification, "Flow control"),
+ * which lies in the muxer while the stream is not read, and takes no more memory here.
+ */
+const ROOM_FROM_BYTES = 256 * 1024
+
 /** How long a refusal as too large may take to leave before the stream is reset anyway, in milliseconds. */
 const LAST_ACK_TIMEOUT_MS = 1_000
 
 /**
  * The receiving half of the protocol on one stream (docs/protocol.md, "Receiving"): frames in, messages to the
- * application, one ack for each back, batched per read. Reading pauses while the peer does not read his acks.
+ * application, one ack for each back, batched per read. Reading pauses while the peer does not read its acks, and while a message that
+ * has begun finds no room.
  */
 export class Inbox {
   readonly #init: InboxInit
@@ -56,21 +64,20 @@ export class Inbox {
   readonly #statuses: AckStatus[] = []
   readonly #counts: number[] = []
   readonly #pause: ReadPause
-  #timedFrame = -1
-  #cancelTimer: Cancel | undefined
+  /** The incomplete frame that is watched, the room that it has or waits for, and its deadline. */
+  #frame = -1
+  #place: Place | undefined
+  #cancelFrameTimer: Cancel | undefined
+  #cancelAckTimer: Cancel | undefined
   #closed = false
 
   constructor(init: InboxInit) {
     this.#init = init
-    this.#decoder = new FrameDecoder(init.limits.maxMessageBytes, run => this.#take(run), init.hold)
+    this.#decoder = new FrameDecoder(init.limits.maxMessageBytes, run => this.#take(run))
     const { stream } = init
     stream.addEventListener('message', event => this.#read(event.data))
     this.#pause = new ReadPause(stream, {
-      ending: () => {
-        this.#cancelTimer?.()
-        this.#cancelTimer = undefined
-        this.#timedFrame = -1
-      },
+      ending: () => this.#cancelAckTimer?.(),
       ended: () => this.#watchFrame()
     })
     // A muxer frame may carry the last message and the end at once, and the stream tells the end first. A reset stream
@@ -156,26 +163,52 @@ export class Inbox {
   #stopReading(): void {
     if (!this.#pause.begin()) return
     const { limits, clock } = this.#init
-    this.#cancelTimer?.()
-    this.#cancelTimer = clock.after(limits.messageTimeoutMs, () => this.#fail('acks were not read in time'))
+    this.#stopTimer()
+    this.#cancelAckTimer = clock.after(limits.messageTimeoutMs, () =>
+      this.#fail('acks were not read in time')
+    )
   }
 
-  /** Sees to it that an incomplete frame has a deadline: one timer a frame, none between frames. */
+  /** Sees to it that an incomplete frame has room and a deadline, and that none is left when it is complete. */
   #watchFrame(): void {
-    if (this.#pause.active || this.#closed) return
+    if (this.#closed) return
+    const frame = this.#decoder.partial ? this.#decoder.partialSerial : -1
+    if (frame !== this.#frame) {
+      this.#forgetFrame()
+      this.#frame = frame
+    }
+    if (frame < 0) return
+    const length = this.#decoder.partialLength
+    if (this.#place === undefined && length > ROOM_FROM_BYTES) {
+      this.#place = this.#init.room.enter(length, () => this.#pause.release())
+      if (!this.#place.isIn) {
+        // The time until there is room is not the peer's.
+        this.#stopTimer()
+        this.#pause.hold()
+      }
+    }
+    // Whoever is not read cannot complete anything.
+    if (!this.#pause.active && this.#cancelFrameTimer === undefined) this.#startTimer()
+  }
+
+  /** One timer a frame, none between frames. */
+  #startTimer(): void {
     const { clock, limits } = this.#init
-    const serial = this.#decoder.partial ? this.#decoder.partialSerial : -1
-    if (serial === this.#timedFrame) return
-    this.#timedFrame = serial
-    this.#cancelTimer?.()
-    this.#cancelTimer =
-      serial < 0
-        ? undefined
-        : clock.after(limits.messageTimeoutMs, () => {
-            if (this.#decoder.partial && this.#decoder.partialSerial === serial) {
-              this.#fail('a frame was not complete in time')
-            }
-          })
+    this.#cancelFrameTimer = clock.after(limits.messageTimeoutMs, () => {
+      this.#cancelFrameTimer = undefined
+      this.#fail('a frame was not complete in time')
+    })
+  }
+
+  #stopTimer(): void {
+    this.#cancelFrameTimer?.()
+    this.#cancelFrameTimer = undefined
+  }
+
+  #forgetFrame(): void {
+    this.#stopTimer()
+    this.#place?.leave()
+    this.#place = undefined
   }
 
   #refuseTooLarge(): void {
@@ -212,11 +245,12 @@ export class Inbox {
   }
 
   #close(): void {
-    if (!this.#closed) this.#decoder.release()
+    if (this.#closed) return
     this.#closed = true
     this.#pause.stop()
-    this.#cancelTimer?.()
-    this.#cancelTimer = undefined
+    this.#forgetFrame()
+    this.#cancelAckTimer?.()
+    this.#decoder.release()
   }
 }
 
