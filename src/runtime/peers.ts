@@ -15,6 +15,9 @@ export const WINDOW_BYTES: number = 4 * 1024 * 1024
 /** Connections that a peer may make at once, and per second: each costs a handshake (docs/decisions/0009). */
 const CONNECTIONS = { capacity: 512, refillPerSecond: 8 }
 
+/** Connections of one peer that take each other's place so often, in so many milliseconds, are reported, once until it stops. */
+const RIVALS = { takeovers: 3, withinMs: 60_000 }
+
 const ENDED: LinkEnd = { code: 'lost', reason: 'the connection ended' }
 const PARTED: LinkEnd = { code: 'parted', reason: 'disconnected by this application' }
 const REMOVED: LinkEnd = { code: 'removed', reason: 'no longer allowed by the allow list' }
@@ -142,7 +145,37 @@ export class Peers {
     if (peer === undefined || index < 0) return
     peer.links.splice(index, 1)
     if (link.fault !== undefined) this.#init.charge(link.fault.cause, link.peerId, link.fault.reason)
+    if (link === peer.told && !this.#stopped) {
+      if (link.end === REPLACED && peer.announced && peer.preferred !== undefined) this.#tellTakeover(peer)
+      else peer.told = peer.preferred
+    }
     this.review(peer, link.end)
+  }
+
+  /** A restart, or a second node with the peer's key: the application must not go on as if nothing had happened. */
+  #tellTakeover(peer: Peer): void {
+    const link = peer.preferred!
+    this.#announceLoss(peer, REPLACED)
+    const [first, ...others] = this.#init.claimDials(peer)
+    this.#announce(peer, link, first)
+    for (const id of others) this.tellAlready(peer, id)
+
+    const now = this.#init.clock.now()
+    peer.takeovers = peer.takeovers.filter(time => now - time < RIVALS.withinMs).slice(1 - RIVALS.takeovers)
+    if (peer.takeovers.length === 0) peer.rivalryTold = false
+    peer.takeovers.push(now)
+    if (peer.takeovers.length < RIVALS.takeovers || peer.rivalryTold) return
+    peer.rivalryTold = true
+    const { peerId } = peer
+    this.#init.events.control({
+      type: 'Error',
+      code: 'ERR_NOT_ALLOWED',
+      message:
+        `connections of ${peerId} replace each other again and again: two nodes may be using its key, ` +
+        `or its network loses connections`,
+      peerId,
+      ...(link.ip !== undefined && { ip: link.ip })
+    })
   }
 
   /** A connection is usable from both sides; `stream` is the message stream that has shown it, if one has. */
@@ -216,8 +249,10 @@ export class Peers {
     this.#stopped = true
   }
 
-  #announce(peer: Peer, { peerId, address, direction }: Link, id: number | undefined): void {
+  #announce(peer: Peer, link: Link, id: number | undefined): void {
+    const { peerId, address, direction } = link
     peer.announced = true
+    peer.told = link
     this.#init.events.control({
       type: 'Connected',
       peerId,

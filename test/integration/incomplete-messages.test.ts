@@ -11,7 +11,7 @@ test('nine messages of 8 MiB at once, completed one after the other, are all tak
   const bytes = frame(Buffer.alloc(8 * MIB, 7))
   const streams = await Promise.all(Array.from({ length: 9 }, async () => connection.newStream(PROTOCOL)))
   const answers = streams.map(async stream => readToEnd(stream))
-  const [last, ...others] = [...streams].reverse()
+  const [last, ...others] = streams.toReversed()
   await Promise.all(others.map(async stream => sendAtPace(stream, bytes.subarray(0, -1))))
   // There is no room for more of this one than the window that its stream begins with.
   last!.send(bytes.subarray(0, -1))

@@ -95,6 +95,8 @@ export class FakeNetwork {
   readonly clock = new FakeClock()
   readonly events: ControlEvent[] = []
   readonly statuses: Array<{ outcome: string | undefined; count: number }> = []
+  /** How many events had been told at each of those. */
+  readonly toldAtStatus: number[] = []
   readonly links: FakeLink[] = []
   readonly knocks: Knock[] = []
   /** Peers that have been asked for a sign of life, and have not answered. */
@@ -114,8 +116,10 @@ export class FakeNetwork {
         introduce: () => 0,
         retire: () => {},
         control: (event: ControlEvent) => this.events.push(event),
-        status: (_: number, outcome: string | undefined, count: number) =>
+        status: (_: number, outcome: string | undefined, count: number) => {
           this.statuses.push({ outcome, count })
+          this.toldAtStatus.push(this.events.length)
+        }
       },
       charge: () => {},
       claimDials: (peer: Peer) => this.dialler.claim(peer),
