@@ -83,6 +83,11 @@ export class Dialler {
     else this.#connect(target, command)
   }
 
+  /** No dial waits for its outcome. */
+  get isIdle(): boolean {
+    return this.#asking.size === 0 && this.#attempts(undefined).length === 0
+  }
+
   /** The peer is connected: all dials to it have come true. Their ids, the one first that has waited longest. */
   claim(peer: Peer): number[] {
     const asking = this.#asked(peer).map(({ id }) => id)

@@ -57,6 +57,12 @@ export class Peers {
     return this.#open.size
   }
 
+  /** No message waits for its outcome. */
+  get isSettled(): boolean {
+    for (const { outbox } of this.#peers.values()) if (outbox.unsettled > 0) return false
+    return true
+  }
+
   get(peerId: string): Peer | undefined {
     return this.#peers.get(peerId)
   }

@@ -261,6 +261,15 @@ describe('sender', () => {
       expect(bench.endings).toBe(1)
     })
 
+    it('that waits for what is under way is told once, and once more when it is not to wait', () => {
+      const bench = new Bench()
+      for (const drainMs of [5, 7, 0, 0, 9]) bench.sender.stop(drainMs)
+      expect(bench.drainCommands().log).toEqual([
+        '{"type":"DisconnectFrom","id":1,"drainMs":5}',
+        '{"type":"DisconnectFrom","id":3}'
+      ])
+    })
+
     it.each([
       ['stopping', RuntimeState.stopping, 'is ending'],
       ['stopped', RuntimeState.stopped, 'has ended'],

@@ -20,7 +20,8 @@ import type {
   P2pEvent,
   ReceiverLimits,
   SegmentNotice,
-  Sender
+  Sender,
+  SenderChannel
 } from '../../../src/channels/index.ts'
 import { P2pError, shown } from '../../../src/errors.ts'
 import { prefixBytes, readPrefix, writePrefix } from '../../../src/framing/index.ts'
@@ -140,7 +141,7 @@ export class Bench {
   readonly dials = new Map<number, string>()
   readonly commands: QueuePair = queuePair()
   readonly events: QueuePair = queuePair()
-  readonly sender: Sender
+  readonly sender: SenderChannel
   readonly reader: CommandReader
   readonly writer: EventWriter
   readonly source: P2pEventSource
