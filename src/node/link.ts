@@ -84,7 +84,8 @@ export class Link {
     this.begunAt = connection.timeline.open
     this.admitted = direction === 'inbound'
     connection.addEventListener('close', ({ error, local }) => {
-      if (error === undefined) {
+      // A write of ours that meets an orderly end of the remote's makes an error of it.
+      if (error === undefined || error.name === 'StreamStateError') {
         this.#end ??= { code: 'remote-closed', reason: 'the remote closed the connection' }
       } else if (this.#end === undefined) {
         const reason = messageOf(error)

@@ -19,7 +19,7 @@ test('a stop that drains gives what was handed over its real outcome, dials incl
   await alice.event({ type: 'Connected', id: dial })
   for (const id of ids) expect(await alice.event({ type: 'Status', id })).toMatchObject({ ok: true })
   await alice.event({ type: 'Disconnected', peerId: bob.peerId, code: 'stopped' })
-  await bob.event({ type: 'Disconnected', peerId: alice.peerId })
+  await bob.event({ type: 'Disconnected', peerId: alice.peerId, code: 'remote-closed' })
   expect(bob.count({ type: 'Data' })).toBe(1_000)
 })
 

@@ -20,7 +20,6 @@ import type {
   P2pEvent,
   ReceiverLimits,
   SegmentNotice,
-  Sender,
   SenderChannel
 } from '../../../src/channels/index.ts'
 import { P2pError, shown } from '../../../src/errors.ts'
