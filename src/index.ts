@@ -17,6 +17,7 @@
  * @packageDocumentation
  */
 export { P2p } from './p2p.ts'
+export type { StopOptions } from './p2p.ts'
 export { P2pError } from './errors.ts'
 export type { P2pErrorCode } from './errors.ts'
 export { generatePrivateKey, peerIdFromPrivateKey, publicKeyHash } from './identity/index.ts'

@@ -15,7 +15,7 @@ import {
   ReceiverChannel,
   Word
 } from './channels/index.ts'
-import type { P2pEvent, PriorityEvent, Receiver, Sender } from './channels/index.ts'
+import type { P2pEvent, PriorityEvent, Receiver, Sender, SenderChannel } from './channels/index.ts'
 import { P2pError, shown } from './errors.ts'
 import { canonicalPeerId, peerIdFromPrivateKey, privateKeyBytes } from './identity/index.ts'
 import type { PrivateKeyInput } from './identity/index.ts'
@@ -25,6 +25,24 @@ import { VERSION } from './version.ts'
 
 /** A node must listen somewhere, and a list longer than this is a mistake. */
 const MAX_LISTEN_ADDRESSES = 64
+
+declare global {
+  // As in `esnext.disposable`, for those who compile without it.
+  interface SymbolConstructor {
+    readonly dispose: unique symbol
+    readonly asyncDispose: unique symbol
+  }
+}
+
+/** How a node is stopped. */
+export interface StopOptions {
+  /**
+   * What is under way is waited for so long at most, in milliseconds: messages that were handed over and dials get their
+   * real outcome. Meanwhile what peers send is still taken and answered; read the receiver channel on, or it is refused as
+   * full. A `stop()` without it ends the wait. A whole number from 0 to 2^31 − 1. @default 0: they end as stopped
+   */
+  drainMs?: number | undefined
+}
 
 /**
  * A BitVMX node's end of the network: three channels to a libp2p node that runs in a thread of its own.
@@ -47,8 +65,11 @@ export class P2p {
   /** The network thread: whether it runs, and what it holds. */
   readonly runtime: Runtime
 
+  readonly #stop: (drainMs: number) => void
+
   private constructor(assembly: Assembly, addresses: string[]) {
     const { thread, peerId, sender, receiver, priority } = assembly
+    this.#stop = drainMs => void sender.stop(drainMs)
     this.peerId = peerId
     this.addresses = addresses
     this.sender = sender
@@ -82,16 +103,36 @@ export class P2p {
     return new P2p(assembly, await assembly.thread.untilStarted())
   }
 
-  /** Same as `sender.disconnectFrom()`: every peer is disconnected and the runtime ends. Idempotent, does not block. */
-  stop(): void {
-    this.sender.disconnectFrom()
+  /**
+   * Every peer is disconnected and the runtime ends. Nothing more can be handed over (ERR_CLOSED). Idempotent, does not
+   * block; `runtime.closed` settles when it has ended. Safe in a handler of a signal.
+   *
+   * @throws P2pError ERR_INVALID_OPTION
+   */
+  stop(options: StopOptions = {}): void {
+    const given: unknown = options
+    if (typeof given !== 'object' || given === null) {
+      throw new P2pError('ERR_INVALID_OPTION', `options is ${shown(given)}, wanted { drainMs? }`)
+    }
+    this.#stop(options.drainMs ?? 0)
+  }
+
+  /** `stop()`, at the end of the block of a `using` declaration. */
+  [Symbol.dispose](): void {
+    this.stop()
+  }
+
+  /** `stop()`, and the end of the runtime, at the end of the block of an `await using` declaration. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.stop()
+    await this.runtime.closed
   }
 }
 
 interface Assembly {
   thread: RuntimeThread
   peerId: string
-  sender: Sender
+  sender: SenderChannel
   receiver: Receiver<P2pEvent>
   priority: Receiver<PriorityEvent>
 }

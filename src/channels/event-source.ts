@@ -97,12 +97,12 @@ export class P2pEventSource implements EventSource<P2pEvent> {
         this.#settling = queue.a
         this.#outcome = OUTCOMES[queue.b]
         return undefined
-      case EventRecord.dialSettled:
-        this.#strikeOut((queue.a >>> 0) + queue.b * 2 ** 32)
-        return undefined
       default: {
         const event = JSON.parse(decodeText(queue.bytes, queue.begin, queue.end)) as ControlEvent
-        if ('id' in event && event.id !== undefined) this.#strikeOut(event.id)
+        if ('id' in event && event.id !== undefined) {
+          this.#dialsRead++
+          this.#dials.delete(event.id)
+        }
         if (event.type === 'Connected') this.#connected.add(event.peerId)
         if (event.type === 'Disconnected') this.#connected.delete(event.peerId)
         this.#eventsRead++
@@ -110,11 +110,6 @@ export class P2pEventSource implements EventSource<P2pEvent> {
         return event
       }
     }
-  }
-
-  #strikeOut(dial: number): void {
-    this.#dialsRead++
-    this.#dials.delete(dial)
   }
 
   #takeMessage(): P2pEvent {

@@ -20,9 +20,7 @@ export const EventRecord = {
   /** The `a` oldest unsettled messages to `subject` (the application's number) ended with outcome `b`. */
   status: 3,
   /** Any other event, as JSON. */
-  control: 4,
-  /** Dial `a` + `b` × 2^32 needs no event of its own: the peer is connected already. */
-  dialSettled: 5
+  control: 4
 } as const
 
 /** Records on the priority channel: slot `subject` of the dropped counters now speaks for the peer in the payload. */

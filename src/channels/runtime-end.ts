@@ -158,12 +158,6 @@ export class EventWriter {
     this.#publish(EventRecord.status, subject, [], count, outcomeCode(outcome))
   }
 
-  /** A dial has come true without an event of its own. */
-  dialSettled(id: number): void {
-    Atomics.add(this.#control, Word.dialsAnswered, 1)
-    this.#publish(EventRecord.dialSettled, 0, [], id | 0, Math.floor(id / 2 ** 32))
-  }
-
   /** Publishes any other event. */
   control(event: ControlEvent): void {
     this.#controlWritten = (this.#controlWritten + 1) | 0

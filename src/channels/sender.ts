@@ -23,8 +23,10 @@ export interface Sender {
    */
   send: (command: Command) => number
   /**
-   * `send({ type: 'Dial', … })`: ends in one `Connected`, or one `Error` with this id. Nothing is told of a peer that is
-   * connected already, or whose `Connected` another dial has brought about: that event has been, or stands in the channel.
+   * `send({ type: 'Dial', … })`: ends in exactly one event with this id. `Connected`: the peer became reachable, and this
+   * is the dial that had waited longest. `AlreadyConnected`: it became, or was, reachable otherwise; a connection that has
+   * been quiet is asked for a sign of life first, and if it gives none in `limits.handshakeTimeoutMs`, it ends and the dial
+   * goes on. `Error`: anything else.
    */
   dial: (peerId: string, address: string) => number
   /** `send({ type: 'SendMsg', … })`: ends in exactly one `Status` with this id. */
@@ -56,16 +58,21 @@ export interface SenderInit {
 /** A command as the runtime reads it. */
 export type PlainCommand =
   | { type: 'Dial'; id: number; peerId: string; address: string }
-  | { type: 'DisconnectFrom'; id: number; peerId?: string }
+  | { type: 'DisconnectFrom'; id: number; peerId?: string; drainMs?: number }
 
 /** The sender channel of one P2p. */
-export function createSender(init: SenderInit): Sender {
+export function createSender(init: SenderInit): SenderChannel {
   return new SenderChannel(init)
 }
 
-class SenderChannel implements Sender {
+/** Longest wait for what is under way, in milliseconds: a timer takes no more. */
+const MAX_DRAIN_MS = 2 ** 31 - 1
+
+export class SenderChannel implements Sender {
   readonly #init: SenderInit
   #lastId = 0
+  /** The runtime has been told to end when what is under way has its outcome. */
+  #isDraining = false
 
   constructor(init: SenderInit) {
     this.#init = init
@@ -137,18 +144,35 @@ class SenderChannel implements Sender {
   }
 
   disconnectFrom(peerId?: string): number {
-    const { control } = this.#init
+    if (peerId === undefined) return this.stop(0)
+    this.#assertOpen()
     const id = ++this.#lastId
-    if (peerId !== undefined) {
-      this.#assertOpen()
-      this.#post({ type: 'DisconnectFrom', id, peerId: this.#parseRemote(peerId) })
-    } else if (
-      Atomics.compareExchange(control, Word.state, RuntimeState.running, RuntimeState.stopping) ===
-      RuntimeState.running
-    ) {
-      this.#post({ type: 'DisconnectFrom', id })
-      this.#init.ending()
+    this.#post({ type: 'DisconnectFrom', id, peerId: this.#parseRemote(peerId) })
+    return id
+  }
+
+  /**
+   * Ends the runtime, at once or when what is under way has its outcome, `drainMs` later at the latest. Nothing more is
+   * accepted. A further call without a wait ends one that is going on.
+   *
+   * @throws P2pError ERR_INVALID_OPTION
+   */
+  stop(drainMs: number): number {
+    if (!Number.isInteger(drainMs) || drainMs < 0 || drainMs > MAX_DRAIN_MS) {
+      throw new P2pError(
+        'ERR_INVALID_OPTION',
+        `drainMs is ${shown(drainMs)}, wanted a whole number from 0 to ${MAX_DRAIN_MS}`
+      )
     }
+    const { control, ending } = this.#init
+    const id = ++this.#lastId
+    const { running, stopping } = RuntimeState
+    const before = Atomics.compareExchange(control, Word.state, running, stopping)
+    const hurries = before === stopping && this.#isDraining && drainMs === 0
+    if (before !== running && !hurries) return id
+    this.#isDraining = drainMs > 0
+    this.#post({ type: 'DisconnectFrom', id, ...(drainMs > 0 && { drainMs }) })
+    ending()
     return id
   }
 

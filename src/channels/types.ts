@@ -148,6 +148,18 @@ export type P2pEvent =
       id?: number
     }
   | {
+      /** The peer of this Dial is reachable, and another Dial, or the peer itself, has made it so. */
+      type: 'AlreadyConnected'
+      /** The peer. */
+      peerId: string
+      /** BitVMX's own name of the peer: the hash of its public key, 64 hex digits. */
+      keyHash: string
+      /** Multiaddr of its end of the connection. */
+      address: string
+      /** The Dial that this answers. */
+      id: number
+    }
+  | {
       /** A peer is no longer reachable. */
       type: 'Disconnected'
       /** The peer. */

@@ -106,6 +106,8 @@ export function unexpected(event: P2pEvent): Error {
       return new Error(`${event.code}: ${event.message}`)
     case 'Connected':
       return new Error(`${event.peerId} connected out of turn`)
+    case 'AlreadyConnected':
+      return new Error(`${event.peerId} was connected before it was dialled`)
     case 'Disconnected':
       return new Error(`${event.peerId} disconnected: ${event.reason}`)
   }

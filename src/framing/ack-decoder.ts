@@ -63,7 +63,8 @@ export class AckDecoder {
     if (this.#reason !== undefined) return
     if (status < 0) this.#reason = 'an ack of 0 bytes'
     else if (status > AckStatus.refusedTooLarge) this.#reason = `an ack of unknown status ${status}`
-    else if (!this.#sink(status as AckStatus, count)) this.#reason = 'an ack that answers no message'
+    else if (!this.#sink(status as AckStatus, count))
+      this.#reason = 'an ack that answers no message that was sent whole'
   }
 }
 

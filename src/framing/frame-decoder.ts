@@ -11,10 +11,7 @@ export type FrameFault =
 
 /** Whole frames, prefixes included. The parts are the decoder's: use or copy them before returning. */
 export interface FrameRun {
-  /**
-   * The bytes in order. Several frames always stand in one part; one frame may be spread over several. None: there was
-   * no room to keep the frame while it was incomplete.
-   */
+  /** The bytes in order. Several frames always stand in one part; one frame may be spread over several. */
   parts: readonly Uint8Array[]
   /** Length of all parts together. */
   wireBytes: number
@@ -27,22 +24,18 @@ export interface FrameRun {
 /** Takes decoded frames. */
 export type FrameSink = (run: FrameRun) => void
 
-/** Asks for room for so many bytes of an incomplete frame; a negative number gives room back, and is always granted. */
-export type FrameRoom = (bytes: number) => boolean
-
 /** A frame of which less is there gathers in small slabs: what is held stays within a few times what has come. */
 const LARGE_FROM_BYTES = 32 * 1024
 
 /**
  * Cuts a byte stream into frames (docs/protocol.md, "Frames"). Stateful: bytes arrive in any pieces. Runs of frames
  * that lie whole in one piece are handed on as one view, without touching their payloads; a frame that spans pieces
- * is gathered, never beyond its own length and never before its length has been checked; if there is no room for it,
- * its bytes pass by. After a fault the decoder refuses further input.
+ * is gathered, never beyond its own length and never before its length has been checked. After a fault the decoder
+ * refuses further input.
  */
 export class FrameDecoder {
   readonly #maxFrameBytes: number
   readonly #sink: FrameSink
-  readonly #hold: FrameRoom
   /** Prefix bytes of the incomplete frame. */
   readonly #head = new Uint8Array(MAX_PREFIX_BYTES)
   #headBytes = 0
@@ -53,15 +46,13 @@ export class FrameDecoder {
   #slabs: Uint8Array[] = []
   /** Room left in the last one. */
   #room = 0
-  /** The incomplete frame is not kept. */
-  #passing = false
   #begun = 0
   #fault: FrameFault | undefined
+  #released = false
 
-  constructor(maxFrameBytes: number, sink: FrameSink, hold: FrameRoom = () => true) {
+  constructor(maxFrameBytes: number, sink: FrameSink) {
     this.#maxFrameBytes = maxFrameBytes
     this.#sink = sink
-    this.#hold = hold
   }
 
   /** A frame has begun and is not complete. */
@@ -74,18 +65,23 @@ export class FrameDecoder {
     return this.#begun
   }
 
-  /** Payload bytes held for the incomplete frame. */
+  /** Payload bytes held for it. */
   get heldBytes(): number {
-    return this.#passing ? 0 : this.#have
+    return this.#have
+  }
+
+  /** Its payload length, negative while that is not known. */
+  get partialLength(): number {
+    return this.#length
   }
 
   /** Takes the next bytes. Frames before a fault have gone to the sink when the fault is returned. */
   push(piece: Uint8Array): FrameFault | undefined {
     let at = 0
-    while (this.#fault === undefined && at < piece.length) {
+    while (this.#fault === undefined && !this.#released && at < piece.length) {
       if (this.#headBytes === 0) {
         at = this.#takeRun(piece, at)
-        if (this.#fault !== undefined || at === piece.length) break
+        if (this.#fault !== undefined || this.#released || at === piece.length) break
       }
       at = this.#continueFrame(piece, at)
     }
@@ -102,8 +98,7 @@ export class FrameDecoder {
 
   /** Nothing more will come: what is held for an incomplete frame is let go. */
   release(): void {
-    this.#hold(-this.heldBytes)
-    this.#passing = true
+    this.#released = true
     for (const slab of this.#slabs) giveSlab(slab)
     this.#slabs = []
     this.#room = 0
@@ -144,15 +139,12 @@ export class FrameDecoder {
       }
     }
     const taken = Math.min(this.#length - this.#have, piece.length - at)
-    if (taken > 0) this.#keep(piece.subarray(at, at + taken))
+    if (taken > 0) {
+      this.#have += taken
+      this.#gather(piece.subarray(at, at + taken))
+    }
     if (this.#have === this.#length) this.#finishFrame()
     return at + taken
-  }
-
-  #keep(part: Uint8Array): void {
-    if (!this.#passing && !this.#hold(part.length)) this.release()
-    this.#have += part.length
-    if (!this.#passing) this.#gather(part)
   }
 
   #gather(part: Uint8Array): void {
@@ -172,16 +164,11 @@ export class FrameDecoder {
 
   #finishFrame(): void {
     const slabs = this.#slabs
-    const parts: Uint8Array[] = []
-    if (!this.#passing) {
-      parts.push(this.#head.subarray(0, this.#headBytes), ...slabs)
-      const last = parts.length - 1
-      if (this.#room > 0) parts[last] = parts[last]!.subarray(0, parts[last]!.length - this.#room)
-    }
-    this.#hold(-this.heldBytes)
+    const parts = [this.#head.subarray(0, this.#headBytes), ...slabs]
+    const last = parts.length - 1
+    if (this.#room > 0) parts[last] = parts[last]!.subarray(0, parts[last]!.length - this.#room)
     const payloadBytes = this.#length
     const wireBytes = this.#headBytes + payloadBytes
-    this.#passing = false
     this.#headBytes = 0
     this.#length = PREFIX_INCOMPLETE
     this.#have = 0

@@ -6,6 +6,7 @@ import { PROTOCOL_ID } from '../framing/index.ts'
 import { publicKeyHashOf } from '../identity/index.ts'
 import type { DisconnectCode } from '../outcomes.ts'
 import { begunAt } from './begun.ts'
+import type { MessageRoom } from '../protocol/index.ts'
 import { AbuseError } from './conduct.ts'
 import { Hearing } from './hearing.ts'
 import { Liveness } from './liveness.ts'
@@ -34,8 +35,8 @@ export class Link {
   readonly direction: 'inbound' | 'outbound'
   /** Streams that the peer has opened for his messages and that are not closed. */
   inboundStreams = 0
-  /** Bytes held for messages of his that are incomplete. */
-  heldBytes = 0
+  /** Room for messages of his that are incomplete, once there has been one. */
+  room: MessageRoom | undefined
   /** When a message stream was last opened or closed on it, by either side, on the runtime's clock. */
   lastUsedAt = 0
   /** When its handshake began, if the peer began it, on the runtime's clock. */
@@ -84,7 +85,8 @@ export class Link {
     this.begunAt = begunAt(connection)
     this.admitted = direction === 'inbound'
     connection.addEventListener('close', ({ error, local }) => {
-      if (error === undefined) {
+      // A write of ours that meets an orderly end of the remote's makes an error of it.
+      if (error === undefined || error.name === 'StreamStateError') {
         this.#end ??= { code: 'remote-closed', reason: 'the remote closed the connection' }
       } else if (this.#end === undefined) {
         const reason = messageOf(error)

@@ -9,9 +9,10 @@ import {
   prefixBytes,
   readPrefix
 } from '../framing/index.ts'
-import type { FrameRoom, FrameRun } from '../framing/index.ts'
+import type { FrameRun } from '../framing/index.ts'
 import { eachPart } from '../parts.ts'
 import { release } from '../release.ts'
+import type { MessageRoom, Place } from './message-room.ts'
 import { ReadPause } from './read-pause.ts'
 
 export interface InboxLimits {
@@ -33,8 +34,8 @@ export interface InboxInit {
   listening: () => boolean
   /** Takes whole messages into the receiver channel, all or none; false: there is no room for all of them. */
   deliver: (run: FrameRun) => boolean
-  /** Room for messages that are incomplete; one that finds none is refused when it is complete. */
-  hold: FrameRoom
+  /** Room for messages of the connection that are incomplete; while one finds none, reading waits. */
+  room: MessageRoom
   /** Messages that were refused because there was no room. */
   dropped: (messages: number, bytes: number) => void
   /** A message was refused as too large, which ends the stream. */
@@ -48,13 +49,19 @@ export const MUXER_HEADER_BYTES = 12
 
 /** Whoever has said nothing for so long, in milliseconds, may have been stopped: what it owes is waited for anew. */
 const QUIET_MS = 1_000
+/**
+ * A message of at most so many bytes needs no room: the first window of a stream (yamux specification, "Flow control"),
+ * which lies in the muxer while the stream is not read, and takes no more memory here.
+ */
+const ROOM_FROM_BYTES = 256 * 1024
 
 /** How long a refusal as too large may take to leave before the stream is reset anyway, in milliseconds. */
 const LAST_ACK_TIMEOUT_MS = 1_000
 
 /**
  * The receiving half of the protocol on one stream (docs/protocol.md, "Receiving"): frames in, messages to the
- * application, one ack for each back, batched per read. Reading pauses while the peer does not read his acks.
+ * application, one ack for each back, batched per read. Reading pauses while the peer does not read its acks, and while a message that
+ * has begun finds no room.
  */
 export class Inbox {
   readonly #init: InboxInit
@@ -63,21 +70,20 @@ export class Inbox {
   readonly #statuses: AckStatus[] = []
   readonly #counts: number[] = []
   readonly #pause: ReadPause
-  #timedFrame = -1
-  #cancelTimer: Cancel | undefined
+  /** The incomplete frame that is watched, the room that it has or waits for, and its deadline. */
+  #frame = -1
+  #place: Place | undefined
+  #cancelFrameTimer: Cancel | undefined
+  #cancelAckTimer: Cancel | undefined
   #closed = false
 
   constructor(init: InboxInit) {
     this.#init = init
-    this.#decoder = new FrameDecoder(init.limits.maxMessageBytes, run => this.#take(run), init.hold)
+    this.#decoder = new FrameDecoder(init.limits.maxMessageBytes, run => this.#take(run))
     const { stream } = init
     stream.addEventListener('message', event => this.#read(event.data))
     this.#pause = new ReadPause(stream, {
-      ending: () => {
-        this.#cancelTimer?.()
-        this.#cancelTimer = undefined
-        this.#timedFrame = -1
-      },
+      ending: () => this.#cancelAckTimer?.(),
       ended: () => this.#watchFrame()
     })
     // A muxer frame may carry the last message and the end at once, and the stream tells the end first. A reset stream
@@ -162,8 +168,8 @@ export class Inbox {
   /** The peer does not read his acks: stop reading his messages until he does. */
   #stopReading(): void {
     if (!this.#pause.begin()) return
-    this.#cancelTimer?.()
-    this.#cancelTimer = this.#deadline(() => this.#fail('acks were not read in time'))
+    this.#stopTimer()
+    this.#cancelAckTimer = this.#deadline(() => this.#fail('acks were not read in time'))
   }
 
   /** Calls `late` when the time is over. A peer that is silent then has as long again from when it is next heard. */
@@ -177,21 +183,45 @@ export class Inbox {
     return () => cancel()
   }
 
-  /** Sees to it that an incomplete frame has a deadline: one timer a frame, none between frames. */
+  /** Sees to it that an incomplete frame has room and a deadline, and that none is left when it is complete. */
   #watchFrame(): void {
-    if (this.#pause.active || this.#closed) return
-    const serial = this.#decoder.partial ? this.#decoder.partialSerial : -1
-    if (serial === this.#timedFrame) return
-    this.#timedFrame = serial
-    this.#cancelTimer?.()
-    this.#cancelTimer =
-      serial < 0
-        ? undefined
-        : this.#deadline(() => {
-            if (this.#decoder.partial && this.#decoder.partialSerial === serial) {
-              this.#fail('a frame was not complete in time')
-            }
-          })
+    if (this.#closed) return
+    const frame = this.#decoder.partial ? this.#decoder.partialSerial : -1
+    if (frame !== this.#frame) {
+      this.#forgetFrame()
+      this.#frame = frame
+    }
+    if (frame < 0) return
+    const length = this.#decoder.partialLength
+    if (this.#place === undefined && length > ROOM_FROM_BYTES) {
+      this.#place = this.#init.room.enter(length, () => this.#pause.release())
+      if (!this.#place.isIn) {
+        // The time until there is room is not the peer's.
+        this.#stopTimer()
+        this.#pause.hold()
+      }
+    }
+    // Whoever is not read cannot complete anything.
+    if (!this.#pause.active && this.#cancelFrameTimer === undefined) this.#startTimer()
+  }
+
+  /** One timer a frame, none between frames. */
+  #startTimer(): void {
+    this.#cancelFrameTimer = this.#deadline(() => {
+      this.#cancelFrameTimer = undefined
+      this.#fail('a frame was not complete in time')
+    })
+  }
+
+  #stopTimer(): void {
+    this.#cancelFrameTimer?.()
+    this.#cancelFrameTimer = undefined
+  }
+
+  #forgetFrame(): void {
+    this.#stopTimer()
+    this.#place?.leave()
+    this.#place = undefined
   }
 
   #refuseTooLarge(): void {
@@ -228,11 +258,12 @@ export class Inbox {
   }
 
   #close(): void {
-    if (!this.#closed) this.#decoder.release()
+    if (this.#closed) return
     this.#closed = true
     this.#pause.stop()
-    this.#cancelTimer?.()
-    this.#cancelTimer = undefined
+    this.#forgetFrame()
+    this.#cancelAckTimer?.()
+    this.#decoder.release()
   }
 }
 

@@ -17,6 +17,8 @@ export interface OutboxLimits extends AckLimits {
   /** Written and unanswered messages, and their bytes on the wire; one message may always be in flight. */
   windowMessages: number
   windowBytes: number
+  /** How long the stream may take to pass on what it was given, in milliseconds. */
+  writeTimeoutMs: number
 }
 
 export interface OutboxInit {
@@ -63,6 +65,8 @@ export class Outbox {
    */
   #windowBytes: number
   #cancelTimer: Cancel | undefined
+  /** Runs while the stream has not passed on what it was given. */
+  #cancelWriteTimer: Cancel | undefined
 
   #stream: Stream | undefined
   /** The attempt to open a stream that is under way. */
@@ -201,6 +205,7 @@ export class Outbox {
       }
     }
     this.#armTimer()
+    this.#armWriteTimer()
     this.#leaveIfStuck()
   }
 
@@ -231,7 +236,9 @@ export class Outbox {
   #answered(status: AckStatus, count: number): boolean {
     // Behind a refusal as too large nothing on this stream is read, so nothing there can be answered.
     if (status === AckStatus.refusedTooLarge) count = 1
-    const answered = Math.min(count, this.#queue.inFlight)
+    const { whole, begun } = this.#sent()
+    // Only its length is needed to refuse a message as too large.
+    const answered = Math.min(count, status === AckStatus.refusedTooLarge ? begun : whole)
     const late = Math.min(answered, this.#overdue.length)
     const before = this.#queue.inFlightBytes
     this.#queue.settleWritten(answered)
@@ -243,6 +250,14 @@ export class Outbox {
     if (answered < count) return false
     if (status === AckStatus.refusedTooLarge) this.#startOver()
     return true
+  }
+
+  /** Of the messages in flight, how many have left the stream with their last byte, and how many with their first. */
+  #sent(): { whole: number; begun: number } {
+    let whole = this.#queue.inFlight
+    let waiting = this.#stream?.writeBufferLength ?? 0
+    while (waiting > 0 && whole > 0) waiting -= this.#queue.wireLength(--whole)
+    return { whole, begun: waiting < 0 ? whole + 1 : whole }
   }
 
   #widen(bytes: number): void {
@@ -275,12 +290,14 @@ export class Outbox {
     this.#write()
   }
 
-  #failInFlight(): void {
-    const unknown = this.#queue.inFlight - this.#overdue.length
+  /** What became of the messages in flight is not known; the last of them, so many, have not been written in time. */
+  #failInFlight(late = 0): void {
+    const unknown = this.#queue.inFlight - this.#overdue.length - late
     this.#queue.settleWritten(this.#queue.inFlight)
     this.#overdue.clear()
     this.#awaited.clear()
     if (unknown > 0) this.#init.settled('connection-lost', unknown)
+    if (late > 0) this.#init.settled('ack-timeout', late)
   }
 
   #drop(): Stream | undefined {
@@ -291,7 +308,38 @@ export class Outbox {
     this.#detach = undefined
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
+    this.#cancelWriteTimer?.()
+    this.#cancelWriteTimer = undefined
     return stream
+  }
+
+  #armWriteTimer(): void {
+    const stream = this.#stream
+    if (stream === undefined || allHasLeft(stream)) {
+      this.#cancelWriteTimer?.()
+      this.#cancelWriteTimer = undefined
+      return
+    }
+    const { clock, limits } = this.#init
+    const since = clock.now()
+    this.#cancelWriteTimer ??= clock.after(limits.writeTimeoutMs, () => {
+      this.#cancelWriteTimer = undefined
+      if (stream.writeBufferLength > 0 || this.#queue.unwritten > 0) this.#giveUpWriting(stream, since)
+    })
+  }
+
+  /**
+   * The stream does not take what it was given, and has had its time. What has not left it with its last byte ends as not
+   * answered in time, although the remote cannot have taken it: the peer is connected, and no reason says more.
+   */
+  #giveUpWriting(stream: Stream, since: number): void {
+    const late = this.#queue.inFlight - Math.max(this.#overdue.length, this.#sent().whole)
+    const isHeard = this.#init.heardAt() > since
+    this.#drop()
+    this.#failInFlight(late)
+    stream.abort(new Error('messages could not be written in time'))
+    for (let i = 0; i < late && isHeard; i++) this.#init.unanswered()
+    this.#write()
   }
 
   #armTimer(): void {
@@ -329,8 +377,7 @@ export class Outbox {
 }
 
 /**
- * Whether the stream has passed on all it was given. While it has not, it must not be given more, whatever the window
- * says: that is opened by acks, and a hostile peer acks what he has not been sent.
+ * Whether the stream has passed on all it was given. While it has not, it is not given more, whatever the window says.
  */
 function takesMore(stream: Stream): boolean {
   return stream.status === 'open' && allHasLeft(stream)

@@ -7,17 +7,19 @@ export function allHasLeft(stream: Stream): boolean {
 
 /** What goes with the end of a pause. */
 export interface ReadPauseInit {
-  /** It is over: what has come meanwhile is read next, and may begin another. */
+  /** All that was written has left: what has come meanwhile may be read next, and may begin another pause. */
   ending?: () => void
   /** What has come meanwhile is read. */
   ended?: () => void
 }
 
-/** Stops the reading of a stream while the remote does not read what is written on it in answer. */
+/** Stops the reading of a stream while the remote does not read what is written on it in answer, or while it is held. */
 export class ReadPause {
   readonly #stream: Stream
   readonly #init: ReadPauseInit
-  #active = false
+  /** What was written has not left. */
+  #unread = false
+  #held = false
   #resuming = false
   #over = false
 
@@ -30,16 +32,28 @@ export class ReadPause {
   }
 
   get active(): boolean {
-    return this.#active
+    return this.#unread || this.#held
   }
 
   /** Reads nothing more until all that is written has left. False when that is so already, or the reading has ended. */
   begin(): boolean {
-    if (this.#active || this.#stream.readStatus !== 'readable') return false
-    this.#active = true
-    // Pausing inside a dispatch that `resume` has begun would be undone by it: `#end` does it afterwards.
-    if (!this.#resuming) this.#stream.pause()
+    if (this.#unread || !this.#isReadable()) return false
+    this.#unread = true
+    this.#stop()
     return true
+  }
+
+  /** Reads nothing more until it is released. */
+  hold(): void {
+    this.#held = true
+    this.#stop()
+  }
+
+  /** Ends what `hold` has begun. */
+  release(): void {
+    if (!this.#held) return
+    this.#held = false
+    this.#goOn()
   }
 
   /** Nobody reads the stream any more. */
@@ -47,22 +61,33 @@ export class ReadPause {
     this.#over = true
   }
 
+  #stop(): void {
+    // Pausing inside a dispatch that `resume` has begun would be undone by it: `#goOn` does it afterwards.
+    if (!this.#resuming && this.#stream.readStatus === 'readable') this.#stream.pause()
+  }
+
   #end(): void {
-    const stream = this.#stream
-    if (!this.#active || this.#over || this.#resuming || !allHasLeft(stream)) return
-    this.#active = false
+    if (!this.#unread || this.#over || this.#resuming || !allHasLeft(this.#stream)) return
+    this.#unread = false
     this.#init.ending?.()
+    this.#goOn()
+  }
+
+  #goOn(): void {
+    if (this.active || this.#over || this.#resuming) return
+    const stream = this.#stream
     if (stream.readStatus === 'paused') {
       this.#resuming = true
       stream.resume()
       this.#resuming = false
-      // `begin` may have been called during the dispatch that `resume` made.
-      if (this.#mustPause()) stream.pause()
+      // A pause may have begun during the dispatch that `resume` made.
+      if (this.active) this.#stop()
     }
     this.#init.ended?.()
   }
 
-  #mustPause(): boolean {
-    return this.#active && this.#stream.readStatus === 'readable'
+  #isReadable(): boolean {
+    const { readStatus } = this.#stream
+    return readStatus === 'readable' || readStatus === 'paused'
   }
 }

@@ -25,13 +25,21 @@ export interface DiallerInit {
   admitted: (peer: Peer, link: Link, stream: Stream) => void
   /** An attempt is over, well or badly. */
   done: (peer: Peer) => void
-  /** A dial needs no event of its own: the peer is connected by another way. */
-  settled: (id: number) => void
+  /** The peer of a dial is reachable already. */
+  already: (peer: Peer, id: number) => void
+  /** A connected peer has given no sign of life when it was asked for one: its connections end. */
+  silent: (peer: Peer) => void
   failed: (failure: PlainDialError, peerId: string, id: number) => void
 }
 
 /** A dial's failure as it is told. */
 export type PlainDialError = PlainError & { why: DialFailure; ip?: string }
+
+interface DialCommand {
+  id: number
+  peerId: string
+  address: string
+}
 
 interface Attempt {
   peer: Peer
@@ -44,7 +52,8 @@ interface Attempt {
 
 /**
  * Dial commands to connections: one attempt at a time for each peer, the same address only once, and every command
- * answered exactly once. An attempt that is cancelled is over for the application at once; it keeps its place here
+ * answered exactly once. A peer that is connected is asked whether it is there, and dialled only when it does not say so.
+ * An attempt that is cancelled is over for the application at once; it keeps its place here
  * until it has let go of what it has opened, because libp2p would take the next dial to that peer for the same one. An
  * attempt is never given up because the peer has connected meanwhile: when both sides dial at the same moment and both
  * did that, none would be connected.
@@ -53,13 +62,15 @@ export class Dialler {
   readonly #init: DiallerInit
   readonly #active = new Map<string, Attempt>()
   readonly #waiting: Attempt[] = []
+  /** Dials to connected peers, until those have given a sign of life. */
+  readonly #asking = new Map<Peer, DialCommand[]>()
 
   constructor(init: DiallerInit) {
     this.#init = init
   }
 
-  dial(command: { id: number; peerId: string; address: string }): void {
-    const { peer, settled, failed } = this.#init
+  dial(command: DialCommand): void {
+    const { peer, failed } = this.#init
     const { id, peerId, address } = command
     const refusal = this.#refusal(peerId, address)
     if (refusal !== undefined) {
@@ -68,36 +79,68 @@ export class Dialler {
       return
     }
     const target = peer(peerId)
-    if (target.announced) {
-      settled(id)
+    if (target.announced) this.#ask(target, command)
+    else this.#connect(target, command)
+  }
+
+  /** No dial waits for its outcome. */
+  get isIdle(): boolean {
+    return this.#asking.size === 0 && this.#attempts(undefined).length === 0
+  }
+
+  /** The peer is connected: all dials to it have come true. Their ids, the one first that has waited longest. */
+  claim(peer: Peer): number[] {
+    const asking = this.#asked(peer).map(({ id }) => id)
+    return asking.concat(...this.#attempts(peer.peerId).map(({ ids }) => ids.splice(0)))
+  }
+
+  /** A peer that is connected may be gone without a word: it is asked first. */
+  #ask(peer: Peer, command: DialCommand): void {
+    const known = this.#asking.get(peer)
+    if (known !== undefined) {
+      known.push(command)
       return
     }
-    const same = this.#attempts(peerId).find(attempt => attempt.address === address)
+    const asking = [command]
+    this.#asking.set(peer, asking)
+    peer.dials++
+    void peer.confirmAlive(this.#init.timeoutMs).then(alive => {
+      // Claimed or cancelled meanwhile, and perhaps asked for anew.
+      if (this.#asking.get(peer) !== asking) return
+      const { already, silent } = this.#init
+      if (alive && peer.preferred !== undefined) for (const { id } of this.#asked(peer)) already(peer, id)
+      else {
+        silent(peer)
+        for (const one of this.#asked(peer)) this.#connect(peer, one)
+      }
+      this.#init.done(peer)
+    })
+  }
+
+  /** Takes the dials that wait for a sign of life of the peer. */
+  #asked(peer: Peer): DialCommand[] {
+    const commands = this.#asking.get(peer)
+    if (commands === undefined) return []
+    this.#asking.delete(peer)
+    peer.dials--
+    return commands
+  }
+
+  #connect(peer: Peer, { id, address }: DialCommand): void {
+    const same = this.#attempts(peer.peerId).find(attempt => attempt.address === address)
     if (same !== undefined) {
       same.ids.push(id)
       return
     }
     if (!this.#init.hasRoom(this.#active.size)) {
       const message = `dial to ${address} failed: limits.maxConnections is reached here`
-      failed(plain(new DialError('denied', message), address), peerId, id)
-      this.#init.done(target)
+      this.#init.failed(plain(new DialError('denied', message), address), peer.peerId, id)
+      this.#init.done(peer)
       return
     }
-    target.dials++
-    this.#waiting.push({ peer: target, address, ids: [id], controller: new AbortController() })
+    peer.dials++
+    this.#waiting.push({ peer, address, ids: [id], controller: new AbortController() })
     this.#startNext()
-  }
-
-  /** The peer is connected: all dials to it have come true. The id of the first, for the event that says so. */
-  claim(peerId: string): number | undefined {
-    let first: number | undefined
-    for (const attempt of this.#attempts(peerId)) {
-      for (const id of attempt.ids.splice(0)) {
-        if (first === undefined) first = id
-        else this.#init.settled(id)
-      }
-    }
-    return first
   }
 
   /** Our own gater denied a connection that a dial had made. */
@@ -108,8 +151,16 @@ export class Dialler {
 
   /** Ends the dials to a peer, or all: their commands are answered before it returns. */
   cancel(peerId: string | undefined, reason: string): void {
+    const { failed, done } = this.#init
+    for (const peer of [...this.#asking.keys()]) {
+      if (peerId !== undefined && peer.peerId !== peerId) continue
+      for (const { id, address } of this.#asked(peer)) {
+        failed(plain(ended(address, reason), address), peer.peerId, id)
+      }
+      done(peer)
+    }
     for (const attempt of this.#attempts(peerId)) {
-      const error = new DialError('denied', `dial to ${attempt.address} ended: ${reason}`)
+      const error = ended(attempt.address, reason)
       attempt.controller.abort(error)
       const index = this.#waiting.indexOf(attempt)
       if (index >= 0) this.#waiting.splice(index, 1)
@@ -153,8 +204,8 @@ export class Dialler {
     const { peer, address, controller } = attempt
     let failure: unknown
     try {
-      // The peer may have connected while this attempt waited for another.
-      if (!peer.announced) {
+      // The peer may have connected while this attempt waited for another: then nobody waits for it any more.
+      if (attempt.ids.length > 0) {
         const target = { peerId: peer.peerId, address, timeoutMs, signal: controller.signal }
         const { link, stream } = await dialPeer(node(), target, () => attempt.denial)
         if (isWanted(attempt)) admitted(peer, link, stream)
@@ -186,6 +237,10 @@ function plain(failure: unknown, address: string): PlainDialError {
   const ip = ipOfMultiaddr(address)
   const why = failure instanceof DialError ? failure.why : 'denied'
   return { ...toPlain(failure, 'ERR_DIAL_FAILED'), why, ...(ip !== undefined && { ip }) }
+}
+
+function ended(address: string, reason: string): DialError {
+  return new DialError('denied', `dial to ${address} ended: ${reason}`)
 }
 
 /** Not cancelled: what it comes to is for its commands. */

@@ -3,7 +3,7 @@ import type { DroppedWriter, EventWriter } from '../channels/index.ts'
 import type { Clock } from '../clock.ts'
 import { MAX_INBOUND_STREAMS } from '../node/index.ts'
 import type { Link, StreamUse } from '../node/index.ts'
-import { Inbox } from '../protocol/index.ts'
+import { Inbox, MessageRoom } from '../protocol/index.ts'
 import type { InboxLimits } from '../protocol/index.ts'
 import type { Peer } from './peer.ts'
 
@@ -12,7 +12,7 @@ export interface InboundStreamInit {
   link: Link
   stream: Stream
   clock: Clock
-  /** `receiverBytes`, or one message if that is more, bounds what is held for incomplete ones, too, on one connection. */
+  /** `receiverBytes`, or one message if that is more, is the room for incomplete ones, too, on one connection. */
   limits: InboxLimits & { receiverBytes: number }
   events: EventWriter
   dropped: DroppedWriter
@@ -23,7 +23,7 @@ export interface InboundStreamInit {
 /** Takes a stream that a peer has opened for his messages: what arrives on it goes to the receiver channel. */
 export function acceptStream(init: InboundStreamInit): void {
   const { peer, link, stream, clock, limits, events, dropped, use, malformed } = init
-  const room = Math.max(limits.receiverBytes, limits.maxMessageBytes)
+  link.room ??= new MessageRoom(Math.max(limits.receiverBytes, limits.maxMessageBytes))
   let carried = false
   const carry = (): void => {
     if (!carried) use.served()
@@ -46,11 +46,7 @@ export function acceptStream(init: InboundStreamInit): void {
     whenHeard: action => link.whenHeard(action),
     // A connection that is being ended delivers nothing more, even if bytes of it are still on their way up.
     listening: () => link.open,
-    hold: bytes => {
-      if (link.heldBytes + bytes > room) return false
-      link.heldBytes += bytes
-      return true
-    },
+    room: link.room,
     deliver: run => {
       carry()
       if (!events.hasRoom(run.count, run.payloadBytes)) return false

@@ -46,6 +46,11 @@ export class Peer {
   dials = 0
   /** The application has been told Connected, and not yet Disconnected. */
   announced = false
+  /** The connection that the application has been told of, or what is left when that has become superfluous. */
+  told: Link | undefined
+  /** When connections have taken each other's place lately, and whether that has been told. */
+  takeovers: number[] = []
+  rivalryTold = false
   /** The peer's number on the sender channel. */
   book = 0
   sent = 0

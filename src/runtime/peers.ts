@@ -16,9 +16,13 @@ export const WINDOW_BYTES: number = 4 * 1024 * 1024
 /** Connections that a peer may make at once, and per second: each costs a handshake (docs/decisions/0009). */
 const CONNECTIONS = { capacity: 512, refillPerSecond: 8 }
 
+/** Connections of one peer that take each other's place so often, in so many milliseconds, are reported, once until it stops. */
+const RIVALS = { takeovers: 3, withinMs: 60_000 }
+
 const ENDED: LinkEnd = { code: 'lost', reason: 'the connection ended' }
 const PARTED: LinkEnd = { code: 'parted', reason: 'disconnected by this application' }
 const REMOVED: LinkEnd = { code: 'removed', reason: 'no longer allowed by the allow list' }
+const SILENT: LinkEnd = { code: 'silent', reason: 'it gave no sign of life when it was asked for one' }
 const REPLACED: LinkEnd = { code: 'replaced', reason: 'replaced by a newer connection of the same peer' }
 
 export interface PeersInit {
@@ -29,8 +33,8 @@ export interface PeersInit {
   events: EventWriter
   /** The peer broke the protocol. */
   charge: (cause: MisbehaviourCause, peerId: string, evidence: string) => void
-  /** The peer is connected: dials to it have come true; the id of the first. */
-  claimDials: (peerId: string) => number | undefined
+  /** The peer is connected: dials to it have come true. Their ids, the one first that has waited longest. */
+  claimDials: (peer: Peer) => number[]
   cancelDials: (peerId: string, reason: string) => void
 }
 
@@ -53,6 +57,12 @@ export class Peers {
   /** Connections that are open, of all peers. */
   get links(): number {
     return this.#open.size
+  }
+
+  /** No message waits for its outcome. */
+  get isSettled(): boolean {
+    for (const { outbox } of this.#peers.values()) if (outbox.unsettled > 0) return false
+    return true
   }
 
   get(peerId: string): Peer | undefined {
@@ -80,6 +90,7 @@ export class Peers {
         msPerByte: messageTimeoutMs / maxMessageBytes,
         // The longest that may lie before an ack is a message of his, on a link that is just fast enough.
         maxDelayMs: messageTimeoutMs,
+        writeTimeoutMs: messageTimeoutMs,
         windowMessages: WINDOW_MESSAGES,
         windowBytes: WINDOW_BYTES
       },
@@ -143,24 +154,58 @@ export class Peers {
     if (peer === undefined || index < 0) return
     peer.links.splice(index, 1)
     if (link.fault !== undefined) this.#init.charge(link.fault.cause, link.peerId, link.fault.reason)
+    if (link === peer.told && !this.#stopped) {
+      if (link.end === REPLACED && peer.announced && peer.preferred !== undefined) this.#tellTakeover(peer)
+      else peer.told = peer.preferred
+    }
     this.review(peer, link.end)
+  }
+
+  /** A restart, or a second node with the peer's key: the application must not go on as if nothing had happened. */
+  #tellTakeover(peer: Peer): void {
+    const link = peer.preferred!
+    this.#announceLoss(peer, REPLACED)
+    const [first, ...others] = this.#init.claimDials(peer)
+    this.#announce(peer, link, first)
+    for (const id of others) this.tellAlready(peer, id)
+
+    const now = this.#init.clock.now()
+    peer.takeovers = peer.takeovers.filter(time => now - time < RIVALS.withinMs).slice(1 - RIVALS.takeovers)
+    if (peer.takeovers.length === 0) peer.rivalryTold = false
+    peer.takeovers.push(now)
+    if (peer.takeovers.length < RIVALS.takeovers || peer.rivalryTold) return
+    peer.rivalryTold = true
+    const { peerId } = peer
+    this.#init.events.control({
+      type: 'Error',
+      code: 'ERR_NOT_ALLOWED',
+      message:
+        `connections of ${peerId} replace each other again and again: two nodes may be using its key, ` +
+        `or its network loses connections`,
+      peerId,
+      ...(link.ip !== undefined && { ip: link.ip })
+    })
   }
 
   /** A connection is usable from both sides; `stream` is the message stream that has shown it, if one has. */
   admit(peer: Peer, link: Link, stream?: Stream): void {
     if (this.#stopped || !link.open) return
     peer.admit(link, stream)
-    if (peer.announced) return
-    peer.announced = true
-    const id = this.#init.claimDials(peer.peerId)
-    const { peerId, address, direction } = link
-    this.#init.events.control({
-      type: 'Connected',
-      peerId,
-      address,
-      direction,
-      ...(id !== undefined && { id })
-    })
+    const ids = this.#init.claimDials(peer)
+    if (!peer.announced) this.#announce(peer, link, ids.shift())
+    for (const id of ids) this.tellAlready(peer, id)
+  }
+
+  /** The peer of a dial is reachable, and not by that dial. */
+  tellAlready(peer: Peer, id: number): void {
+    const { peerId, keyHash, address } = peer.preferred!
+    // Noise has proved the key of every connection.
+    this.#init.events.control({ type: 'AlreadyConnected', peerId, keyHash: keyHash!, address, id })
+  }
+
+  /** The peer has given no sign of life when it was asked for one: no connection to it is worth anything. */
+  endSilent(peer: Peer): void {
+    for (const link of peer.links.filter(({ admitted }) => admitted)) link.abort(SILENT)
   }
 
   /** A connection or a dial has ended: settles what has no way left, says so, and forgets a peer of whom nothing is left. */
@@ -212,6 +257,19 @@ export class Peers {
   stop(reason: string): void {
     for (const peer of this.#peers.values()) this.#announceLoss(peer, { code: 'stopped', reason })
     this.#stopped = true
+  }
+
+  #announce(peer: Peer, link: Link, id: number | undefined): void {
+    const { peerId, address, direction } = link
+    peer.announced = true
+    peer.told = link
+    this.#init.events.control({
+      type: 'Connected',
+      peerId,
+      address,
+      direction,
+      ...(id !== undefined && { id })
+    })
   }
 
   #announceLoss(peer: Peer, { code, reason }: LinkEnd): void {

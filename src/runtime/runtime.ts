@@ -30,6 +30,9 @@ const KNOCKS = { capacity: 32, refillPerSecond: 1 }
 /** Connections turned away for lack of room are reported at most this often, in milliseconds. */
 const REFUSAL_INTERVAL_MS = 10_000
 
+/** While the runtime drains, it looks so often whether anything is left, in milliseconds. */
+const DRAIN_LOOK_MS = 10
+
 export interface RuntimeInit {
   privateKey: Uint8Array
   listen: string[]
@@ -83,7 +86,7 @@ export class Runtime implements CommandHandler {
       allowList: this.#allowList,
       events,
       charge: (cause, peerId, evidence) => this.#charge(cause, { peerId }, evidence),
-      claimDials: peerId => this.#dialler.claim(peerId),
+      claimDials: peer => this.#dialler.claim(peer),
       cancelDials: (peerId, reason) => this.#dialler.cancel(peerId, reason)
     })
     this.#dialler = new Dialler({
@@ -95,7 +98,8 @@ export class Runtime implements CommandHandler {
       node: () => this.#node!,
       admitted: (peer, link, stream) => this.#peers.admit(peer, link, stream),
       done: peer => this.#peers.review(peer),
-      settled: id => events.dialSettled(id),
+      already: (peer, id) => this.#peers.tellAlready(peer, id),
+      silent: peer => this.#peers.endSilent(peer),
       failed: (failure, peerId, id) => events.control({ type: 'Error', ...failure, peerId, id })
     })
   }
@@ -172,8 +176,9 @@ export class Runtime implements CommandHandler {
         this.#dialler.dial(command)
         break
       case 'DisconnectFrom':
-        if (command.peerId === undefined) void this.stop()
-        else this.#peers.disconnect(command.peerId)
+        if (command.peerId !== undefined) this.#peers.disconnect(command.peerId)
+        else if (command.drainMs === undefined) void this.stop()
+        else this.#drain(this.#init.clock.now() + command.drainMs)
         break
     }
   }
@@ -210,6 +215,14 @@ export class Runtime implements CommandHandler {
   #snapshot(): RuntimeSnapshot {
     const { events, dropped } = this.#init
     return snapshot(this.#peers, this.#judge, events, dropped.total)
+  }
+
+  /** Ends when everything that was handed over has its outcome, or the time is over. Peers may come and send as before. */
+  #drain(until: number): void {
+    const { clock } = this.#init
+    const left = until - clock.now()
+    if (left <= 0 || (this.#dialler.isIdle && this.#peers.isSettled)) void this.stop()
+    else clock.after(Math.min(left, DRAIN_LOOK_MS), () => this.#drain(until))
   }
 
   /** Disconnects everybody and ends. What is unsettled is settled by the application's end as stopped. */

@@ -277,6 +277,7 @@ it('an awaiting reader is woken for every event: 5,000 rounds in lock step', asy
     if (kinds.map(event => event?.type).join() !== 'Data,Status') throw new Error(`round ${round}`)
   }
   application.start('end')
+  expect(await receiver.recvAsync()).toMatchObject({ type: 'AlreadyConnected' })
   expect(await receiver.recvAsync()).toBeUndefined()
   expect(receiver.closed).toBe(true)
 })

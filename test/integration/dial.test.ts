@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns/promises'
 import { connect } from 'node:net'
-import { generatePrivateKey, peerIdFromPrivateKey } from 'bitvmx-p2p'
+import { generatePrivateKey, peerIdFromPrivateKey, publicKeyHash } from 'bitvmx-p2p'
 import type { KeyType, P2pErrorCode, P2pEvent } from 'bitvmx-p2p'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import {
@@ -12,11 +12,12 @@ import {
   stopLocal
 } from '../support/local-node.ts'
 import type { LocalNode } from '../support/local-node.ts'
-import { closedAddress, startLibp2p, startTcpServer } from '../support/strangers.ts'
+import { closedAddress, startFreezer, startLibp2p, startTcpServer } from '../support/strangers.ts'
 
 // Shared by the tests that leave no connection behind.
 let alice: LocalNode
 let bob: LocalNode
+let bobKey: Uint8Array
 /** A dialler that gives up soon. */
 let hasty: LocalNode
 let stranger: string
@@ -26,7 +27,8 @@ const UNLIMITED = { rateLimit: { capacity: 1_000_000 } }
 beforeAll(async () => {
   stranger = peerIdFromPrivateKey(await generatePrivateKey())
   alice = await launchLocal(UNLIMITED)
-  bob = await launchLocal({ ...UNLIMITED, listen: ['127.0.0.1:0', '[::1]:0'] })
+  bobKey = await generatePrivateKey()
+  bob = await launchLocal({ ...UNLIMITED, key: bobKey, listen: ['127.0.0.1:0', '[::1]:0'] })
   hasty = await launchLocal({ ...UNLIMITED, limits: { handshakeTimeoutMs: 500 } })
 })
 afterAll(async () => Promise.all([alice, bob, hasty].map(stopLocal)))
@@ -100,23 +102,37 @@ describe('a dial that succeeds', () => {
     await part(alice, bob)
   })
 
-  test('is one Connected and no Error for several dials at once, and none for dials while connected', async () => {
+  test('is one Connected and no Error for several dials at once, and AlreadyConnected for each further one', async () => {
     const [from, to] = [alice.events.length, bob.events.length]
-    const ids = Array.from({ length: 10 }, () => alice.dial(bob))
-    ids.push(alice.dial(bob, bob.addresses[1]))
-    await alice.event({ type: 'Connected', id: ids[0] })
+    const [first, ...others] = Array.from({ length: 10 }, () => alice.dial(bob))
+    others.push(alice.dial(bob, bob.addresses[1]))
+    const { address } = await alice.event({ type: 'Connected', id: first })
     await bob.event({ type: 'Connected' })
-    alice.dial(bob)
-    bob.dial(alice)
-    // Before the goodbye: a dial that is looked at behind it is one to a peer that is not connected.
-    await Promise.all([alice.settled(), bob.settled()])
+    others.push(alice.dial(bob))
+    for (const id of others) {
+      expect(await alice.event({ type: 'AlreadyConnected', id })).toEqual({
+        type: 'AlreadyConnected',
+        peerId: bob.peerId,
+        keyHash: publicKeyHash(bobKey),
+        address,
+        id
+      })
+    }
+    const back = bob.dial(alice)
+    await bob.event({ type: 'AlreadyConnected', peerId: alice.peerId, id: back })
     // One goodbye ends it all: had there been a second connection or a dial left over, it would show now.
     await part(alice, bob)
     await connectLocal(alice, bob)
     await part(alice, bob)
+    const told = (node: LocalNode, since: number): string[] =>
+      node.events
+        .slice(since)
+        .map(event => event.type)
+        .filter(type => type !== 'AlreadyConnected')
     const twice = ['Connected', 'Disconnected', 'Connected', 'Disconnected']
-    expect(alice.events.slice(from).map(event => event.type)).toEqual(twice)
-    expect(bob.events.slice(to).map(event => event.type)).toEqual(twice)
+    expect(told(alice, from)).toEqual(twice)
+    expect(told(bob, to)).toEqual(twice)
+    expect(alice.count({ type: 'AlreadyConnected' })).toBe(others.length)
   })
 
   test('may follow one that failed, to the same peer at another address and at the same', async () => {
@@ -137,6 +153,29 @@ describe('a dial that succeeds', () => {
     const accepted = await second.event({ type: 'Connected', peerId: alice.peerId })
     expect(accepted.direction).toBe('inbound')
   })
+})
+
+test('a dial to a peer whose connection has gone dead unnoticed makes a new one', async () => {
+  const [from, to] = await Promise.all([startLocal({ limits: { handshakeTimeoutMs: 2_000 } }), startLocal()])
+  const freezer = await startFreezer(portOf(to))
+  from.dial(to, freezer.address)
+  await from.event({ type: 'Connected', peerId: to.peerId })
+  freezer.freeze()
+  const lost = from.sendMsg(to, Buffer.from('nobody takes this'))
+  // What was heard a second ago is not asked about.
+  await new Promise(resolve => setTimeout(resolve, 1_000))
+  const ids = [
+    from.dial(to),
+    from.dial(to),
+    from.dial(to, to.addresses[0]!.replace('127.0.0.1', '127.0.0.2'))
+  ]
+  const status = await from.event({ type: 'Status', id: lost })
+  expect(status).toMatchObject({ ok: false, reason: 'connection-lost' })
+  await from.event({ type: 'Disconnected', peerId: to.peerId, code: 'silent' })
+  await from.event({ type: 'Connected', peerId: to.peerId, id: ids[0] })
+  for (const id of ids.slice(1)) await from.event({ type: 'AlreadyConnected', id })
+  const sent = from.sendMsg(to, Buffer.from('hello'))
+  await from.event({ type: 'Status', id: sent, ok: true })
 })
 
 describe('a dial that fails', () => {

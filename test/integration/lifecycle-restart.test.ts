@@ -81,6 +81,11 @@ test.for([
     await fresh.event({ type: 'Connected', peerId: alice.peerId })
 
     await alice.event({ type: 'Status', id: lost, ok: false, reason: 'connection-lost' }, 5_000)
+    await alice.event({ type: 'Disconnected', peerId: old.peerId, code: 'replaced' })
+    const taken = await alice.event({ type: 'Connected', peerId: old.peerId, direction: 'inbound' })
+    expect(alice.events.findIndex(event => event === taken)).toBeGreaterThan(
+      alice.events.findIndex(event => event.type === 'Status' && event.id === lost)
+    )
     await expectDelivery(alice, fresh)
     await fresh.sendMsg(alice, Buffer.from('back'))
     await fresh.event({ type: 'Status', ok: true })

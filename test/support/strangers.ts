@@ -66,6 +66,22 @@ export async function startPassage(port: number): Promise<Passage> {
   return { ...passage, address }
 }
 
+/** A way to a port of this machine on which, once it is frozen, nothing moves any more, ends included. */
+export async function startFreezer(port: number): Promise<{ address: string; freeze: () => void }> {
+  const sockets: Socket[] = []
+  const address = await startTcpServer(socket => {
+    const onward = connect(port, '127.0.0.1')
+    onward.on('error', () => {})
+    sockets.push(socket, onward)
+    socket.pipe(onward).pipe(socket)
+    onTestFinished(() => void onward.destroy())
+  })
+  const freeze = (): void => {
+    for (const socket of sockets) socket.unpipe().pause()
+  }
+  return { address, freeze }
+}
+
 /** An 'ip:port' where nothing listens, and did a moment ago. */
 export async function closedAddress(): Promise<string> {
   const server = createServer()

@@ -15,6 +15,8 @@ import { Flag, frame, Type } from './wire/yamux.mjs'
 
 const CHUNK_BYTES = 65_536
 const MIB = 2 ** 20
+/** A node that has taken nothing for so long, in milliseconds, reads no more. */
+const QUIET_MS = 2_000
 
 /** Writes `chunk` until the connection ends or so many bytes are out. */
 async function pour(wire, chunk, bytes) {
@@ -226,7 +228,7 @@ export const floods = {
     }
     await end(session.wire)
   },
-  /** Whole windows of many streams, of messages that lack their last byte. */
+  /** Whole windows of many streams, of messages that lack their last byte, until the node reads no more of any. */
   'messages without their last byte': async (peer, bytes, { maxMessageBytes }) => {
     const session = await peer.session()
     const streams = Math.min(240, Math.ceil(bytes / maxMessageBytes))
@@ -236,9 +238,16 @@ export const floods = {
       for (let left = maxMessageBytes - 1; left > 0 && !stream.finished; left -= CHUNK_BYTES) {
         await stream.window(Math.min(left, CHUNK_BYTES))
         await stream.send(Buffer.alloc(Math.min(left, CHUNK_BYTES)))
+        sent++
       }
     }
-    await Promise.all(opened.map(fill))
+    let sent = 0
+    let isDone = false
+    void Promise.all(opened.map(fill)).finally(() => (isDone = true))
+    for (let before = -1; !isDone && sent > before;) {
+      before = sent
+      await new Promise(resolve => setTimeout(resolve, QUIET_MS))
+    }
     return session.open
   },
   /** Data for streams whose negotiation waits, because the node cannot get rid of its answer. */

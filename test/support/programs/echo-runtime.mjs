@@ -1,7 +1,7 @@
 /**
  * The other end of the three channels, on a thread of its own, without any network: settles every message as accepted
  * and gives it back as if the peer had sent it; what the receiver channel has no room for is counted as dropped. A Dial
- * names a job to do meanwhile.
+ * names a job to do meanwhile, and ends as one to a connected peer.
  */
 import { workerData } from 'node:worker_threads'
 import {
@@ -71,7 +71,13 @@ const handler = {
   },
   command: command => {
     if (command.type === 'Dial') {
-      events.dialSettled(command.id)
+      events.control({
+        type: 'AlreadyConnected',
+        peerId: command.peerId,
+        keyHash: '',
+        address: '',
+        id: command.id
+      })
       const { job, ...parameters } = JSON.parse(command.address)
       jobs[job](parameters)
     }

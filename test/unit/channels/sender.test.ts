@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { RuntimeState, Word } from '../../../src/channels/index.ts'
 import type { Command } from '../../../src/channels/index.ts'
 import { P2pError } from '../../../src/errors.ts'
-import { Bench, pattern } from './support.ts'
+import { already, Bench, pattern } from './support.ts'
 
 /** The error that `act` throws, as its code and message. */
 function failure(act: () => unknown): string {
@@ -196,7 +196,7 @@ describe('sender', () => {
       expect(failure(() => bench.sender.dial('peer-a', 'host:1'))).toContain('ERR_SENDER_FULL')
       bench.drainEvents()
       bench.sender.dial('peer-a', 'host:1')
-      bench.writer.dialSettled(ids[8]!)
+      bench.writer.control(already(ids[8]!))
       bench.drainEvents()
       bench.sender.dial('peer-a', 'host:1')
       expect(failure(() => bench.sender.dial('peer-a', 'host:1'))).toContain('ERR_SENDER_FULL')
@@ -259,6 +259,15 @@ describe('sender', () => {
       expect(bench.sender.disconnectFrom(undefined)).toBeTypeOf('number')
       expect(bench.drainCommands().log).toHaveLength(1)
       expect(bench.endings).toBe(1)
+    })
+
+    it('that waits for what is under way is told once, and once more when it is not to wait', () => {
+      const bench = new Bench()
+      for (const drainMs of [5, 7, 0, 0, 9]) bench.sender.stop(drainMs)
+      expect(bench.drainCommands().log).toEqual([
+        '{"type":"DisconnectFrom","id":1,"drainMs":5}',
+        '{"type":"DisconnectFrom","id":3}'
+      ])
     })
 
     it.each([

@@ -16,10 +16,11 @@ import {
 import type {
   CommandHandler,
   ControlBlock,
+  ControlEvent,
   P2pEvent,
   ReceiverLimits,
   SegmentNotice,
-  Sender
+  SenderChannel
 } from '../../../src/channels/index.ts'
 import { P2pError, shown } from '../../../src/errors.ts'
 import { prefixBytes, readPrefix, writePrefix } from '../../../src/framing/index.ts'
@@ -139,7 +140,7 @@ export class Bench {
   readonly dials = new Map<number, string>()
   readonly commands: QueuePair = queuePair()
   readonly events: QueuePair = queuePair()
-  readonly sender: Sender
+  readonly sender: SenderChannel
   readonly reader: CommandReader
   readonly writer: EventWriter
   readonly source: P2pEventSource
@@ -228,4 +229,9 @@ export function droppedPair(): {
   const writer = new DroppedWriter(control, memory, queue.writer, () => signals++)
   const source = new DroppedSource(control, memory, queue.reader)
   return { control, writer, source, signals: () => signals }
+}
+
+/** How a dial to a connected peer ends. */
+export function already(id: number): ControlEvent {
+  return { type: 'AlreadyConnected', peerId: 'peer-a', keyHash: '00'.repeat(32), address: '', id }
 }

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Inbox } from '../../../src/protocol/index.ts'
+import { Inbox, MessageRoom } from '../../../src/protocol/index.ts'
 import type { InboxLimits } from '../../../src/protocol/index.ts'
 import { readOnce } from '../../../src/release.ts'
 import {
@@ -16,7 +16,7 @@ import {
   turn
 } from './support.ts'
 
-const limits: InboxLimits = { maxMessageBytes: 50_000, messageTimeoutMs: 1_000 }
+const limits: InboxLimits = { maxMessageBytes: 300_000, messageTimeoutMs: 1_000 }
 
 /** An inbox, the far end of its stream, and a receiver channel with as much room as the test says. */
 class Scene {
@@ -29,14 +29,12 @@ class Scene {
   roomMessages = Infinity
   roomBytes = Infinity
   listening = true
-  heldBytes = 0
-  roomHeldBytes = Infinity
   deliveries = 0
   /** When the peer was last heard; undefined: it is heard all the time. */
   heardAt: number | undefined
   readonly #listeners = new Set<() => void>()
 
-  constructor(stream: TestStream = new TestStream()) {
+  constructor(stream: TestStream = new TestStream(), room = new MessageRoom(Infinity)) {
     this.stream = stream
     // oxlint-disable-next-line no-new -- it lives on the stream's events
     new Inbox({
@@ -49,11 +47,7 @@ class Scene {
         return () => this.#listeners.delete(action)
       },
       listening: () => this.listening,
-      hold: bytes => {
-        if (this.heldBytes + bytes > this.roomHeldBytes) return false
-        this.heldBytes += bytes
-        return true
-      },
+      room,
       deliver: run => {
         this.deliveries++
         if (run.count > this.roomMessages || run.payloadBytes > this.roomBytes) return false
@@ -171,6 +165,94 @@ describe('inbox', () => {
     })
   })
 
+  describe('messages that are incomplete, of more bytes than there is room for', () => {
+    const SIZE = 300_000
+    const bytes = frame(message(0, SIZE))
+    /** Streams of one connection on which a message has begun, and room for two of them. */
+    function begun(count: number): Scene[] {
+      const room = new MessageRoom(2 * SIZE)
+      const scenes = Array.from({ length: count }, () => new Scene(new TestStream(), room))
+      for (const { stream } of scenes) stream.receive(bytes.slice(0, 100_000))
+      return scenes
+    }
+    const complete = (scene: Scene): void => scene.stream.receive(bytes.slice(100_000))
+
+    it('are not read until one is complete, in their turn, and none is refused', async () => {
+      const scenes = begun(9)
+      for (const [index, scene] of scenes.entries()) {
+        expect(scenes.map(({ stream }) => stream.flowing)).toEqual(scenes.map((_, i) => i < index + 2))
+        complete(scene)
+        await turn()
+        expect(scene.statuses).toEqual([0])
+      }
+      expect(scenes.flatMap(({ dropped, malformed }) => [...dropped, ...malformed])).toEqual([])
+    })
+
+    it('have their time from when they are read', async () => {
+      const [first, second, third] = begun(3)
+      first!.clock.advance(999)
+      third!.clock.advance(5_000)
+      complete(first!)
+      await turn()
+      third!.clock.advance(999)
+      expect(third!.malformed).toEqual([])
+      third!.clock.advance(1)
+      expect(third!.malformed).toEqual([expect.stringMatching(/not complete in time/)])
+      expect(second!.malformed).toEqual([])
+    })
+
+    it('give their room away when they are not completed in time', async () => {
+      const [first, , third] = begun(3)
+      first!.clock.advance(1_000)
+      await turn()
+      expect(first!.malformed).toHaveLength(1)
+      complete(third!)
+      expect(third!.statuses).toEqual([0])
+    })
+
+    it.each([
+      ['that wait', 2],
+      ['that are read', 0]
+    ])('and end, of those %s, leave the others their turn', async (_, which) => {
+      const scenes = begun(4)
+      scenes[which]!.stream.receiveReset()
+      for (const scene of scenes) {
+        if (scene !== scenes[which]) complete(scene)
+        await turn()
+      }
+      expect(scenes.map(({ statuses }) => statuses.length)).toEqual(
+        [0, 1, 2, 3].map(i => Number(i !== which))
+      )
+    })
+
+    it('wait while their acks are not read, too, and for both', async () => {
+      const room = new MessageRoom(SIZE)
+      const scenes = [0, 1].map(() => new Scene(new TestStream(), room))
+      scenes[0]!.stream.receive(bytes.slice(0, 100_000))
+      scenes[1]!.stream.room = 0
+      scenes[1]!.stream.receive(concat([some(3), bytes.slice(0, 100_000)]))
+      complete(scenes[0]!)
+      await turn()
+      expect(scenes[1]!.stream.flowing).toBe(false)
+      scenes[1]!.stream.grant(100)
+      await turn()
+      expect(scenes[1]!.stream.flowing).toBe(true)
+      complete(scenes[1]!)
+      await turn()
+      expect(scenes[1]!.statuses).toEqual(repeat(0, 4))
+    })
+
+    it('do not keep small ones waiting', () => {
+      const room = new MessageRoom(SIZE)
+      const [large, small] = [0, 1].map(() => new Scene(new TestStream(), room))
+      large!.stream.receive(bytes.slice(0, 100_000))
+      const [part] = frames(40_000)
+      small!.stream.receive(part!.slice(0, 20_000))
+      small!.stream.receive(part!.slice(20_000))
+      expect(small!.statuses).toEqual([0])
+    })
+  })
+
   describe('a full receiver channel', () => {
     it('refuses one by one what does not fit, and counts it once', () => {
       const scene = new Scene()
@@ -180,23 +262,6 @@ describe('inbox', () => {
       expect(scene.statuses).toEqual([0, 0, 1, 1, 1])
       expect(scene.dropped).toEqual([{ messages: 3, bytes: 12 }])
       expect(scene.malformed).toEqual([])
-    })
-
-    it('refuses a message that finds no room while it is incomplete, and gives the room back', () => {
-      const scene = new Scene()
-      scene.roomHeldBytes = 500
-      const bytes = concat(frames(1_000, 300, 10))
-      for (let at = 0; at < bytes.length; at += 100) {
-        scene.stream.receive(bytes.slice(at, at + 100))
-        expect(scene.heldBytes).toBeLessThanOrEqual(500)
-      }
-      expect(scene.statuses).toEqual([1, 0, 0])
-      expect(scene.numbers).toEqual([1, 2])
-      expect(scene.dropped).toEqual([{ messages: 1, bytes: 1_000 }])
-      scene.stream.receive(bytes.slice(0, 400))
-      expect(scene.heldBytes).toBeGreaterThan(0)
-      scene.stream.abort(new Error('gone'))
-      expect(scene.heldBytes).toBe(0)
     })
 
     it('still takes what fits behind what does not, in order', () => {
@@ -253,7 +318,7 @@ describe('inbox', () => {
   describe('a message above the limit', () => {
     it('is answered behind the messages before it, and the stream is ended and reset, without any of its payload', async () => {
       const scene = new Scene()
-      scene.stream.receive(concat([some(2), frame(message(2, 50_001)).slice(0, 1_000)]))
+      scene.stream.receive(concat([some(2), frame(message(2, 300_001)).slice(0, 1_000)]))
       expect(scene.numbers).toEqual([0, 1])
       expect(scene.statuses).toEqual([0, 0, 2])
       expect(scene.stream.wasEnded).toBe(true)
@@ -267,7 +332,7 @@ describe('inbox', () => {
 
     it('of exactly the limit is taken', () => {
       const scene = new Scene()
-      scene.stream.receive(frame(message(0, 50_000)))
+      scene.stream.receive(frame(message(0, 300_000)))
       expect(scene.statuses).toEqual([0])
     })
 

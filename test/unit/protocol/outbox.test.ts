@@ -20,7 +20,8 @@ const limits: OutboxLimits = {
   msPerByte: 0,
   maxDelayMs: 3_000,
   windowMessages: 100,
-  windowBytes: 100_000
+  windowBytes: 100_000,
+  writeTimeoutMs: 5_000
 }
 
 /** An outbox, its peer's far ends, and everything it has told. Messages are numbered from 0. */
@@ -509,6 +510,107 @@ describe('outbox', () => {
       stream.decongest()
       await turn()
       expect(numbersOn(stream)).toEqual([0, 1, 2])
+    })
+
+    it.each([0, 1])(
+      'of a message that is answered with %i before its last byte has left ends the stream',
+      async status => {
+        const scene = new Scene()
+        const stream = new TestStream()
+        stream.room = 150
+        scene.openings.push(Promise.resolve(stream))
+        await scene.send(100, 100)
+        await scene.send(100)
+        stream.receive(acks(status, status))
+        await turn()
+        expect(scene.malformed).toEqual([expect.stringContaining('sent whole')])
+        expect(scene.outcomes).toEqual([status === 0 ? undefined : 'refused-full', 'connection-lost'])
+        expect(stream.wasReset).toBe(true)
+        expect(numbersOn(scene.stream)).toEqual([2])
+      }
+    )
+
+    it('may be refused as too large before its last byte has left, and not before its first has', async () => {
+      const scene = new Scene({ windowBytes: 10_000_000 })
+      const stream = new TestStream()
+      stream.room = 150
+      scene.openings.push(Promise.resolve(stream))
+      await scene.send(100, 5_000)
+      stream.receive(acks(0, 2))
+      expect(scene.outcomes).toEqual([undefined, 'refused-too-large'])
+      expect(scene.malformed).toEqual([])
+      const second = new TestStream()
+      second.room = 101
+      scene.openings.push(Promise.resolve(second))
+      await scene.send(100, 5_000)
+      second.receive(acks(0, 2))
+      expect(scene.malformed).toHaveLength(1)
+    })
+
+    it('that the far end does not take in time ends; what waits goes on another stream', async () => {
+      const scene = new Scene({ ackTimeoutMs: 60_000, maxDelayMs: 0 })
+      const stream = new TestStream()
+      stream.room = 150
+      scene.openings.push(Promise.resolve(stream))
+      await scene.send(100, 100)
+      await scene.send(100)
+      scene.clock.advance(4_999)
+      expect(scene.outcomes).toEqual([])
+      scene.clock.advance(1)
+      await turn()
+      expect(scene.outcomes).toEqual(['connection-lost', 'ack-timeout'])
+      expect(scene.unanswered).toBe(0)
+      expect(stream.wasReset).toBe(true)
+      expect(numbersOn(scene.stream)).toEqual([2])
+      scene.stream.receive(acks(0))
+      expect(scene.outbox.unsettled).toBe(0)
+    })
+
+    it('that is dripped by the far end ends, too, and is counted against a peer that is heard', async () => {
+      const scene = new Scene({ ackTimeoutMs: 60_000, maxDelayMs: 0 })
+      const stream = new TestStream()
+      stream.room = 150
+      scene.openings.push(Promise.resolve(stream))
+      await scene.send(10_000)
+      for (let second = 0; second < 6; second++) {
+        stream.grant(1)
+        await turn()
+        scene.trickle(1_000)
+      }
+      expect(scene.outcomes).toEqual(['ack-timeout'])
+      expect(scene.unanswered).toBe(1)
+    })
+
+    it('that goes on, however slowly, is given time for every piece', async () => {
+      const scene = new Scene({ ackTimeoutMs: 60_000 })
+      const stream = new TestStream()
+      stream.room = 1_000
+      scene.openings.push(Promise.resolve(stream))
+      for (let i = 0; i < 10; i++) {
+        await scene.send(1_000)
+        scene.clock.advance(4_000)
+        stream.grant(1_002)
+        await turn()
+      }
+      expect(numbersOn(stream)).toHaveLength(10)
+      stream.receive(acks(...upTo(10).map(() => 0)))
+      expect(scene.outcomes).toEqual(upTo(10).map(() => undefined))
+      expect(scene.streams).toHaveLength(1)
+    })
+
+    it('that a muxer never goes on with, although nothing is in flight, goes on another stream', async () => {
+      const scene = new Scene()
+      const stream = new TestStream()
+      stream.congested = true
+      scene.openings.push(Promise.resolve(stream))
+      await scene.sendSome(1)
+      stream.receive(acks(0))
+      await scene.sendSome(1)
+      scene.clock.advance(5_000)
+      await turn()
+      expect(scene.outcomes).toEqual([undefined])
+      expect(numbersOn(scene.stream)).toEqual([1])
+      expect(scene.streams).toHaveLength(2)
     })
 
     it('copies what it is given', async () => {

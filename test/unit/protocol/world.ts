@@ -45,7 +45,14 @@ export class World {
 
   constructor(windowMessages: number, windowBytes: number) {
     this.outbox = new Outbox({
-      limits: { ackTimeoutMs: 100, msPerByte: 0.1, maxDelayMs: 200, windowMessages, windowBytes },
+      limits: {
+        ackTimeoutMs: 100,
+        msPerByte: 0.1,
+        maxDelayMs: 200,
+        windowMessages,
+        windowBytes,
+        writeTimeoutMs: 500
+      },
       clock: this.clock,
       unsent: stream => stream.writeBufferLength,
       heardAt: () => this.heardAt,

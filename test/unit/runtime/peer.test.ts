@@ -74,7 +74,14 @@ class Scene {
       self,
       subject: 0,
       clock: this.clock,
-      outbox: { ackTimeoutMs: 10_000, msPerByte: 0, maxDelayMs: 0, windowMessages: 100, windowBytes: 1_000 },
+      outbox: {
+        ackTimeoutMs: 10_000,
+        msPerByte: 0,
+        maxDelayMs: 0,
+        windowMessages: 100,
+        windowBytes: 1_000,
+        writeTimeoutMs: 30_000
+      },
       openTimeoutMs: 5_000,
       settled: (_, outcome, count) => this.outcomes.push(...Array.from({ length: count }, () => outcome)),
       unanswered: (_, evidence) => this.evidence.push(evidence),

@@ -20,7 +20,7 @@ function peersTelling(told: string[]): Peers {
       retire: () => {},
       control: ({ type }: { type: string }) => told.push(type)
     },
-    claimDials: () => undefined,
+    claimDials: () => [],
     cancelDials: () => {}
   }
   return new Peers(init as unknown as PeersInit)

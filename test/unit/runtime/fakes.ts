@@ -1,0 +1,189 @@
+import type { Stream } from '@libp2p/interface'
+import { AllowList } from '../../../src/allow-list/index.ts'
+import type { ControlEvent } from '../../../src/channels/index.ts'
+import type { Link, LinkEnd, Node } from '../../../src/node/index.ts'
+import { resolveOptions } from '../../../src/options.ts'
+import { Dialler } from '../../../src/runtime/dialler.ts'
+import type { Peer } from '../../../src/runtime/peer.ts'
+import { Peers } from '../../../src/runtime/peers.ts'
+import type { PeersInit } from '../../../src/runtime/peers.ts'
+import { ALICE } from '../allow-list/names.ts'
+import { deferred, FakeClock, TestStream } from '../protocol/support.ts'
+import type { Deferred } from '../protocol/support.ts'
+
+/** A connection without a network: what `Peers` and `Dialler` see of one. */
+export class FakeLink {
+  readonly keyHash = '00'.repeat(32)
+  readonly ip = '127.0.0.1'
+  readonly address = '/ip4/127.0.0.1/tcp/4001'
+  readonly peerId: string
+  readonly direction: 'inbound' | 'outbound'
+  readonly streams: TestStream[] = []
+  /** Message streams that the peer has not agreed to yet. */
+  readonly openings: Array<Deferred<Stream>> = []
+  admitted: boolean
+  open = true
+  end: LinkEnd = { code: 'lost', reason: 'the connection ended' }
+  fault = undefined
+  begunAt = Date.now()
+  openedAt = 0
+  lastUsedAt = 0
+  heardAt = 0
+  unanswered = false
+  readonly #ended: (link: FakeLink) => void
+
+  constructor(peerId: string, direction: 'inbound' | 'outbound', ended: (link: FakeLink) => void) {
+    this.peerId = peerId
+    this.direction = direction
+    this.admitted = direction === 'inbound'
+    this.#ended = ended
+  }
+
+  get messageStreams(): number {
+    return this.streams.length
+  }
+
+  carries(stream: Stream): boolean {
+    return this.streams.includes(stream as TestStream)
+  }
+
+  ask(): void {}
+
+  whenHeard = (): (() => void) => () => {}
+
+  confirmAlive = async (): Promise<boolean> => this.open
+
+  openStream = async (): Promise<Stream> => {
+    const opening = deferred<Stream>()
+    this.openings.push(opening)
+    return opening.promise
+  }
+
+  /** The peer agrees to the first stream that waits, or does not. */
+  answer(agrees: boolean): void {
+    const opening = this.openings.shift()
+    if (opening === undefined) return
+    if (!agrees || !this.open) {
+      opening.reject(new Error('the stream was reset'))
+      return
+    }
+    const stream = new TestStream()
+    this.streams.push(stream)
+    opening.resolve(stream)
+  }
+
+  close = async (end: LinkEnd): Promise<void> => this.abort(end)
+
+  abort(end: LinkEnd): void {
+    if (!this.open) return
+    this.open = false
+    this.end = end
+    for (const stream of this.streams.splice(0)) stream.receiveReset()
+    while (this.openings.length > 0) this.answer(false)
+    this.#ended(this)
+  }
+}
+
+/** A dial of the node's that the test brings to its end. */
+interface Knock {
+  peerId: string
+  result: Deferred<FakeLink>
+}
+
+/** Peers and dialler as the runtime puts them together, on a network and a clock that are the test's. */
+export class FakeNetwork {
+  readonly clock = new FakeClock()
+  readonly events: ControlEvent[] = []
+  readonly statuses: Array<{ outcome: string | undefined; count: number }> = []
+  /** How many events had been told at each of those. */
+  readonly toldAtStatus: number[] = []
+  readonly links: FakeLink[] = []
+  readonly knocks: Knock[] = []
+  /** Peers that have been asked for a sign of life, and have not answered. */
+  readonly asked: Array<{ peer: Peer; result: Deferred<boolean> }> = []
+  readonly peers: Peers
+  readonly dialler: Dialler
+
+  constructor() {
+    const { limits } = resolveOptions({ limits: { handshakeTimeoutMs: 1_000_000 } })
+    const allowList = new AllowList('allow-all')
+    const init = {
+      self: ALICE,
+      clock: this.clock,
+      limits,
+      allowList,
+      events: {
+        introduce: () => 0,
+        retire: () => {},
+        control: (event: ControlEvent) => this.events.push(event),
+        status: (_: number, outcome: string | undefined, count: number) => {
+          this.statuses.push({ outcome, count })
+          this.toldAtStatus.push(this.events.length)
+        }
+      },
+      charge: () => {},
+      claimDials: (peer: Peer) => this.dialler.claim(peer),
+      cancelDials: (peerId: string, reason: string) => this.dialler.cancel(peerId, reason)
+    }
+    this.peers = new Peers(init as unknown as PeersInit)
+    this.dialler = new Dialler({
+      timeoutMs: limits.handshakeTimeoutMs,
+      allowList,
+      isBarred: () => false,
+      hasRoom: () => true,
+      peer: peerId => this.#peer(peerId),
+      node: () => ({ dial: this.#dial }) as unknown as Node,
+      admitted: (peer, link, stream) => this.peers.admit(peer, link, stream),
+      done: peer => this.peers.review(peer),
+      already: (peer, id) => this.peers.tellAlready(peer, id),
+      silent: peer => this.peers.endSilent(peer),
+      failed: (failure, peerId, id) => this.events.push({ type: 'Error', ...failure, peerId, id })
+    })
+  }
+
+  /** The peer connects. */
+  accept(peerId: string): FakeLink {
+    const link = this.#link(peerId, 'inbound')
+    this.peers.opened(link as unknown as Link)
+    return link
+  }
+
+  /** The oldest dial under way reaches its peer, or does not. */
+  reach(succeeds: boolean): void {
+    const knock = this.knocks.shift()
+    if (knock === undefined) return
+    if (!succeeds) {
+      knock.result.reject(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }))
+      return
+    }
+    const link = this.#link(knock.peerId, 'outbound')
+    this.peers.opened(link as unknown as Link)
+    knock.result.resolve(link)
+  }
+
+  #peer(peerId: string): Peer {
+    const peer = this.peers.open(peerId)
+    peer.confirmAlive = async () => {
+      const result = deferred<boolean>()
+      this.asked.push({ peer, result })
+      return result.promise
+    }
+    return peer
+  }
+
+  /** One that is given up lets go when its turn has come. */
+  #dial = async (_: string, peerId: string): Promise<FakeLink> => {
+    const result = deferred<FakeLink>()
+    this.knocks.push({ peerId, result })
+    return result.promise
+  }
+
+  #link(peerId: string, direction: 'inbound' | 'outbound'): FakeLink {
+    const link = new FakeLink(peerId, direction, ended => {
+      this.links.splice(this.links.indexOf(ended), 1)
+      this.peers.closed(ended as unknown as Link)
+    })
+    this.links.push(link)
+    return link
+  }
+}
