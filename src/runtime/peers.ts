@@ -152,7 +152,7 @@ export class Peers {
   }
 
   /** A connection or a dial has ended: settles what has no way left, says so, and forgets a peer of whom nothing is left. */
-  review(peer: Peer, end = ENDED): void {
+  review(peer: Peer, end: LinkEnd = ENDED): void {
     if (this.#stopped) return
     peer.reconsider()
     if (peer.preferred === undefined) this.#announceLoss(peer, end)
