@@ -1,3 +1,4 @@
+import { getDefaultResultOrder } from 'node:dns'
 import { parseDialAddress, parseListenAddress, toMultiaddr } from './addresses/index.ts'
 import type { Endpoint } from './addresses/index.ts'
 import { createAllowList, createRuntime } from './application/controls.ts'
@@ -98,7 +99,7 @@ function assemble(addr: string | string[], privk: PrivateKeyInput, given: P2pOpt
 
   const dropped = createDroppedMemory()
   const thread: RuntimeThread = new RuntimeThread({
-    data: { dropped, privateKey, listen, options },
+    data: { dropped, privateKey, listen, resultOrder: getDefaultResultOrder(), options },
     segment: notice => (notice.queue === 'events' ? eventQueue : droppedQueue).announce(notice),
     wake: () => {
       receiver.pump()
