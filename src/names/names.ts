@@ -6,7 +6,7 @@
  * 2. DNS, by c-ares: it holds no thread, and what nobody waits for any more holds up nothing;
  * 3. the system's own look-up, for what DNS says it does not know and the system may know by other ways (multicast DNS,
  *    directories). It holds a thread of the process and cannot be ended, so it is used for one name at a time, and not
- *    where DNS is silent: there it would be silent, too.
+ *    where DNS is silent or fails: there the system would be stuck, too.
  */
 import { lookup, Resolver } from 'node:dns/promises'
 import { isIPv6 } from 'node:net'
@@ -29,6 +29,9 @@ const QUERY = { timeout: 2_000, tries: 2 }
 const OTHER_FAMILY_MS = 500
 /** So long a resolver is used for new questions, in milliseconds: it has read the system's name servers when it was made. */
 const RESOLVER_AGE_MS = 30_000
+
+/** How DNS says that there is no such name, or no such service here. Other failures may take it long, and again the system. */
+const DENIALS: readonly string[] = ['ENOTFOUND', 'ENODATA', 'ECONNREFUSED']
 
 /** The parts of c-ares' resolver that are used here. */
 export type Dns = Pick<Resolver, 'resolve4' | 'resolve6' | 'cancel'>
@@ -127,8 +130,9 @@ export class Names {
     return (await this.#byDns(host, family, signal)) ?? this.#bySystem(host, family, signal)
   }
 
-  /** Undefined: DNS says that there is none. @throws NameError when it says nothing */
+  /** Undefined: DNS says at once that there is none. @throws NameError when it says nothing, or not what it should */
   async #byDns(host: string, family: Family, signal: AbortSignal): Promise<string[] | undefined> {
+    let fault: string | undefined
     for (const name of namesToAsk(this.#init.resolvConfPath, host)) {
       try {
         return await this.#ask(name, family)
@@ -136,8 +140,10 @@ export class Names {
         const code = codeOf(err)
         signal.throwIfAborted()
         if (code === 'ETIMEOUT' || code === 'ECANCELLED') throw new NameError(host, code)
+        if (!DENIALS.includes(code)) fault ??= code
       }
     }
+    if (fault !== undefined) throw new NameError(host, fault)
     return undefined
   }
 

@@ -148,12 +148,30 @@ describe('a name', () => {
     expect(world.system).toHaveBeenCalledExactlyOnceWith('printer', 4)
   })
 
-  it('for which DNS does not answer is not looked for elsewhere', async () => {
+  it.each(['ETIMEOUT', 'ESERVFAIL'])('for which DNS fails with %s is not asked of the system', async code => {
     const world = new World()
-    world.answer('dead.example', 4).fail('ETIMEOUT')
-    world.answer('dead.example', 6).fail('ENOTFOUND')
-    await expect(world.names.resolve('dead.example', 0, never)).rejects.toMatchObject({ code: 'ETIMEOUT' })
+    world.answer('dead.example', 4).fail(code)
+    world.answer('dead.example', 6).fail(code)
+    await expect(world.names.resolve('dead.example', 0, never)).rejects.toMatchObject({ code })
     expect(world.system).not.toHaveBeenCalled()
+  })
+
+  it('for which DNS fails is looked for in the search domains, and for which it is silent is not', async () => {
+    const resolvConfPath = join(folder, 'resolv.conf')
+    writeFileSync(resolvConfPath, 'search a.example b.example\n')
+    const world = new World({ resolvConfPath })
+    world.answer('node.a.example', 4).fail('ESERVFAIL')
+    world.answer('node.b.example', 4).tell(['10.0.0.1'])
+    expect(await world.names.resolve('node', 4, never)).toEqual(['10.0.0.1'])
+    world.answer('dead.a.example', 4).fail('ETIMEOUT')
+    await expect(world.names.resolve('dead', 4, never)).rejects.toMatchObject({ code: 'ETIMEOUT' })
+  })
+
+  it('is timed out when DNS is silent about one family and has nothing of the other', async () => {
+    const world = new World()
+    world.answer('half.example', 4).fail('ETIMEOUT')
+    world.answer('half.example', 6).fail('ENODATA')
+    await expect(world.names.resolve('half.example', 0, never)).rejects.toMatchObject({ code: 'ETIMEOUT' })
   })
 })
 
