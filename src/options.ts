@@ -25,7 +25,10 @@ export interface Limits {
   ackTimeoutMs: number
   /** One frame, first byte to last, in milliseconds, 1 to 2^31 − 1. @default 30_000 */
   messageTimeoutMs: number
-  /** A connection from its first byte until it is admitted, in milliseconds, 1 to 2^31 − 1. @default 5_000 */
+  /**
+   * A connection from its first byte until it is admitted, in milliseconds; a dial from the look-up of its names on, at all
+   * its addresses together. 1 to 2^31 − 1. @default 5_000
+   */
   handshakeTimeoutMs: number
   /** Unread messages in the receiver channel, 1 to 2^30. @default 65_536 */
   receiverMessages: number

@@ -33,7 +33,7 @@ export type DialFailure =
   | 'timed-out'
   /** the remote turned this node away or broke the handshake off, the allow list or a limit here denies it, or it was cancelled here */
   | 'denied'
-  /** the name has no address */
+  /** no address of the name could be found, or not in time */
   | 'not-resolved'
   /** what answers at the address is not that peer: it proved another key, or does not speak the protocol */
   | 'mismatch'

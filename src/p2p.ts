@@ -1,3 +1,4 @@
+import { getDefaultResultOrder } from 'node:dns'
 import { parseDialAddress, parseListenAddress, toMultiaddr } from './addresses/index.ts'
 import type { Endpoint } from './addresses/index.ts'
 import { createAllowList, createRuntime } from './application/controls.ts'
@@ -146,7 +147,7 @@ function assemble(addr: string | string[], privk: PrivateKeyInput, given: P2pOpt
 
   const dropped = createDroppedMemory()
   const thread: RuntimeThread = new RuntimeThread({
-    data: { version: VERSION, dropped, privateKey, listen, options },
+    data: { version: VERSION, dropped, privateKey, listen, resultOrder: getDefaultResultOrder(), options },
     workerUrl: options.workerUrl,
     segment: notice => (notice.queue === 'events' ? eventQueue : droppedQueue).announce(notice),
     wake: () => {

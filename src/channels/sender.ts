@@ -9,6 +9,8 @@ import { CommandRecord, encodeText } from './records.ts'
 import type { QueueWriter } from './shared-queue.ts'
 import type { Command } from './types.ts'
 
+/** Addresses that one dial may name. */
+const MAX_DIAL_ADDRESSES = 16
 /** Dials whose outcome has not been read yet; one more is refused. */
 const MAX_UNSETTLED_DIALS = 4_096
 
@@ -27,8 +29,13 @@ export interface Sender {
    * is the dial that had waited longest. `AlreadyConnected`: it became, or was, reachable otherwise; a connection that has
    * been quiet is asked for a sign of life first, and if it gives none in `limits.handshakeTimeoutMs`, it ends and the dial
    * goes on. `Error`: anything else.
+   *
+   * @param address one address, or 1 to 16 in order of preference. Names are resolved when they are dialled. All addresses
+   * of all of them that the allow list has the peer at are tried: the next when the one before has failed, or beside it
+   * after 250 ms. `limits.handshakeTimeoutMs` is for all of it. An `Error` names what happened at each, and its `why` is
+   * the most telling of it; it has an `ip` when there was one only.
    */
-  dial: (peerId: string, address: string) => number
+  dial: (peerId: string, address: string | readonly string[]) => number
   /** `send({ type: 'SendMsg', … })`: ends in exactly one `Status` with this id. */
   sendMsg: (peerId: string, data: Uint8Array) => number
   /** `send({ type: 'DisconnectFrom', … })`: without a peer ID everybody is disconnected and the runtime ends. */
@@ -57,7 +64,7 @@ export interface SenderInit {
 
 /** A command as the runtime reads it. */
 export type PlainCommand =
-  | { type: 'Dial'; id: number; peerId: string; address: string }
+  | { type: 'Dial'; id: number; peerId: string; addresses: string[] }
   | { type: 'DisconnectFrom'; id: number; peerId?: string; drainMs?: number }
 
 /** The sender channel of one P2p. */
@@ -96,11 +103,11 @@ export class SenderChannel implements Sender {
     }
   }
 
-  dial(peerId: string, address: string): number {
+  dial(peerId: string, address: string | readonly string[]): number {
     this.#assertOpen()
-    const { dials, parseAddress } = this.#init
+    const { dials } = this.#init
     const peer = this.#parseRemote(peerId)
-    const target = parseAddress(address, peer)
+    const addresses = this.#parseAddresses(address, peer)
     if (dials.size >= MAX_UNSETTLED_DIALS) {
       throw new P2pError(
         'ERR_SENDER_FULL',
@@ -109,7 +116,7 @@ export class SenderChannel implements Sender {
     }
     const id = ++this.#lastId
     dials.set(id, peer)
-    this.#post({ type: 'Dial', id, peerId: peer, address: target })
+    this.#post({ type: 'Dial', id, peerId: peer, addresses })
     return id
   }
 
@@ -191,6 +198,20 @@ export class SenderChannel implements Sender {
       throw new P2pError('ERR_INVALID_PEER_ID', `${peerId} is this node's own peer ID, wanted another node's`)
     }
     return peerId
+  }
+
+  /** Each once. */
+  #parseAddresses(given: unknown, peerId: string): string[] {
+    const { parseAddress } = this.#init
+    if (!Array.isArray(given)) return [parseAddress(given, peerId)]
+    if (given.length === 0 || given.length > MAX_DIAL_ADDRESSES) {
+      throw new P2pError(
+        'ERR_INVALID_ADDRESS',
+        `address is an array of ${given.length}, wanted an address or an array of 1 to ${MAX_DIAL_ADDRESSES}`
+      )
+    }
+    // not `map`, which passes over holes
+    return [...new Set(Array.from<unknown, string>(given, address => parseAddress(address, peerId)))]
   }
 
   #openBook(text: string): Book {

@@ -1,4 +1,5 @@
 /** What the two threads say to each other over their one message port, besides what is in shared memory. */
+import type { getDefaultResultOrder } from 'node:dns'
 import type { AllowListContent, AllowListEntry } from '../allow-list/index.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { PlainError } from '../errors.ts'
@@ -14,6 +15,8 @@ export interface RuntimeData {
   privateKey: Uint8Array
   /** Multiaddrs to listen on. */
   listen: string[]
+  /** What `dns.setDefaultResultOrder` or `--dns-result-order` has set for the application; threads do not share it. */
+  resultOrder: ReturnType<typeof getDefaultResultOrder>
   options: ResolvedOptions
 }
 

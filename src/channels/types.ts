@@ -9,12 +9,12 @@ export type { DialFailure, DisconnectCode }
 /** What an application can ask of the network through the sender channel. */
 export type Command =
   | {
-      /** Open a connection to a peer at an address; ends as the doc of `Sender.dial` says. */
+      /** Open a connection to a peer at one of its addresses; ends as the doc of `Sender.dial` says. */
       type: 'Dial'
       /** The peer ID that the node there must prove. */
       peerId: string
-      /** `ip:port`, `[ipv6]:port`, `name:port`, or a TCP multiaddr. */
-      address: string
+      /** `ip:port`, `[ipv6]:port`, `name:port`, or a TCP multiaddr; or 1 to 16 of them, in order of preference. */
+      address: string | readonly string[]
     }
   | {
       /** Send one message; ends in exactly one `Status` that carries the id. */

@@ -138,11 +138,14 @@ export class HandshakeGuard {
   }
 }
 
+/** How an outbound handshake fails when the remote breaks it off. */
+export const REMOTE_CLOSED = 'the remote closed the connection'
+
 /** libp2p's words for these two are those of whichever layer noticed, or none: they are put plainly here. */
 async function outbound<T>(connection: MultiaddrConnection, upgrade: () => Promise<T>): Promise<T> {
   let fault: string | undefined
   const left = (): void => {
-    fault ??= 'the remote closed the connection'
+    fault ??= REMOTE_CLOSED
   }
   connection.addEventListener('remoteCloseWrite', left)
   connection.addEventListener('close', ({ error }) => {

@@ -1,5 +1,7 @@
 export { createNode, MAX_INBOUND_STREAMS } from './node.ts'
 export type { Node } from './node.ts'
 export type { Link, LinkEnd } from './link.ts'
+export type { Opened } from './outgoing.ts'
+export { REMOTE_CLOSED } from './handshakes.ts'
 export { unsentBytes } from './carrier.ts'
 export type { StreamUse } from './muxer-guard.ts'

@@ -10,7 +10,6 @@ import type {
   Stream
 } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
-import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Clock } from '../clock.ts'
 import { PROTOCOL_ID } from '../framing/index.ts'
@@ -22,6 +21,8 @@ import { ListenGuard } from './listening.ts'
 import { logger } from './logger.ts'
 import { guardMuxer } from './muxer-guard.ts'
 import type { StreamUse, StreamUses } from './muxer-guard.ts'
+import { Outgoing } from './outgoing.ts'
+import type { Opened } from './outgoing.ts'
 import { guardNegotiation } from './negotiation-guard.ts'
 import { PING_PROTOCOL, servePings } from './ping.ts'
 import { carriedBy } from './carrier.ts'
@@ -66,8 +67,10 @@ export interface NodeInit {
 export interface Node {
   /** Multiaddrs listened on, each ending in the peer ID. */
   addresses: string[]
-  /** Connects; rejects when the connection did not pass every local check. */
-  dial: (address: string, peerId: string, signal: AbortSignal) => Promise<Link>
+  /** Opens a TCP connection, on which nothing is said; who does not go on with it aborts it. */
+  open: (address: string, peerId: string, signal: AbortSignal) => Promise<Opened>
+  /** Shakes hands on it; rejects, the connection gone, when it did not pass every local check. */
+  dial: (opened: Opened, signal: AbortSignal) => Promise<Link>
   /** Ends the inbound handshakes under way from the rate subject of an address. */
   endHandshakes: (subject: string, reason: string) => void
   stop: () => Promise<void>
@@ -77,6 +80,7 @@ export interface Node {
 export async function createNode(init: NodeInit): Promise<Node> {
   const guard = new HandshakeGuard(init.guard, init.clock)
   const listening = new ListenGuard()
+  const outgoing = new Outgoing()
   const links = new WeakMap<Connection, Link>()
   const uses = new WeakMap<Stream, StreamUses>()
   /** Peer IDs by encrypted connection. */
@@ -100,12 +104,14 @@ export async function createNode(init: NodeInit): Promise<Node> {
       components =>
         listening.guardTransport(
           guard.guardTransport(
-            tcp({
-              listenOpts: { noDelay: true, keepAlive: true },
-              // They are put off by what this side writes: whether a peer is alive is for the heartbeat to say.
-              inboundSocketInactivityTimeout: 0,
-              outboundSocketInactivityTimeout: 0
-            })(components)
+            outgoing.guardTransport(
+              tcp({
+                listenOpts: { noDelay: true, keepAlive: true },
+                // They are put off by what this side writes: whether a peer is alive is for the heartbeat to say.
+                inboundSocketInactivityTimeout: 0,
+                outboundSocketInactivityTimeout: 0
+              })(components)
+            )
           )
         )
     ],
@@ -186,8 +192,9 @@ export async function createNode(init: NodeInit): Promise<Node> {
 
   return {
     addresses: libp2p.getMultiaddrs().map(address => address.toString()),
-    dial: async (address, peerId, signal) =>
-      linkOf(await libp2p.dial(multiaddr(`${address}/p2p/${peerId}`), { signal, force: true })),
+    open: async (address, peerId, signal) => outgoing.open(address, peerId, signal),
+    dial: async (opened, signal) =>
+      linkOf(await outgoing.dial(opened, async address => libp2p.dial(address, { signal, force: true }))),
     endHandshakes: (subject, reason) => guard.end(subject, reason),
     stop: async () => libp2p.stop()
   }

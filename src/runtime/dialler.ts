@@ -1,19 +1,27 @@
 import type { Stream } from '@libp2p/interface'
 import { ipOfMultiaddr } from '../addresses/index.ts'
 import type { AllowList } from '../allow-list/index.ts'
+import type { Clock } from '../clock.ts'
 import { messageOf, toPlain } from '../errors.ts'
 import type { PlainError } from '../errors.ts'
 import type { Denial } from '../gater/index.ts'
 import { publicKeyHashOfPeerId } from '../identity/index.ts'
+import type { Names } from '../names/index.ts'
 import type { Link, Node } from '../node/index.ts'
 import type { DialFailure } from '../outcomes.ts'
+import { Places } from '../places.ts'
 import { denialText, DialError, dialPeer } from './dial.ts'
 import type { Peer } from './peer.ts'
 
-/** Dials under way at once: each costs a handshake, and one that waits for the CPU would time out unfairly. */
+/**
+ * Dials that connect at once: each costs a handshake, and one that waits for the CPU would time out unfairly. Those that
+ * only wait for a name are not among them.
+ */
 const MAX_PARALLEL_DIALS = 64
 
 export interface DiallerInit {
+  clock: Clock
+  names: Names
   timeoutMs: number
   allowList: AllowList
   isBarred: (subject: string) => boolean
@@ -38,12 +46,12 @@ export type PlainDialError = PlainError & { why: DialFailure; ip?: string }
 interface DialCommand {
   id: number
   peerId: string
-  address: string
+  addresses: string[]
 }
 
 interface Attempt {
   peer: Peer
-  address: string
+  addresses: string[]
   /** The Dial commands that wait for this attempt. */
   ids: number[]
   controller: AbortController
@@ -51,7 +59,7 @@ interface Attempt {
 }
 
 /**
- * Dial commands to connections: one attempt at a time for each peer, the same address only once, and every command
+ * Dial commands to connections: one attempt at a time for each peer, the same addresses only once, and every command
  * answered exactly once. A peer that is connected is asked whether it is there, and dialled only when it does not say so.
  * An attempt that is cancelled is over for the application at once; it keeps its place here
  * until it has let go of what it has opened, because libp2p would take the next dial to that peer for the same one. An
@@ -64,6 +72,7 @@ export class Dialler {
   readonly #waiting: Attempt[] = []
   /** Dials to connected peers, until those have given a sign of life. */
   readonly #asking = new Map<Peer, DialCommand[]>()
+  readonly #places = new Places(MAX_PARALLEL_DIALS)
 
   constructor(init: DiallerInit) {
     this.#init = init
@@ -71,11 +80,11 @@ export class Dialler {
 
   dial(command: DialCommand): void {
     const { peer, failed } = this.#init
-    const { id, peerId, address } = command
-    const refusal = this.#refusal(peerId, address)
+    const { id, peerId, addresses } = command
+    const refusal = this.#refusal(peerId, addresses)
     if (refusal !== undefined) {
-      const message = `dial to ${address} denied here: ${refusal}`
-      failed(plain(new DialError('denied', message, 'ERR_NOT_ALLOWED'), address), peerId, id)
+      const message = `dial to ${named(addresses)} denied here: ${refusal}`
+      failed(plain(new DialError('denied', message, 'ERR_NOT_ALLOWED'), addresses), peerId, id)
       return
     }
     const target = peer(peerId)
@@ -126,20 +135,20 @@ export class Dialler {
     return commands
   }
 
-  #connect(peer: Peer, { id, address }: DialCommand): void {
-    const same = this.#attempts(peer.peerId).find(attempt => attempt.address === address)
+  #connect(peer: Peer, { id, addresses }: DialCommand): void {
+    const same = this.#attempts(peer.peerId).find(attempt => isSame(attempt.addresses, addresses))
     if (same !== undefined) {
       same.ids.push(id)
       return
     }
-    if (!this.#init.hasRoom(this.#active.size)) {
-      const message = `dial to ${address} failed: limits.maxConnections is reached here`
-      this.#init.failed(plain(new DialError('denied', message), address), peer.peerId, id)
+    if (!this.#init.hasRoom(this.#places.taken)) {
+      const message = `dial to ${named(addresses)} failed: limits.maxConnections is reached here`
+      this.#init.failed(plain(new DialError('denied', message), addresses), peer.peerId, id)
       this.#init.done(peer)
       return
     }
     peer.dials++
-    this.#waiting.push({ peer, address, ids: [id], controller: new AbortController() })
+    this.#waiting.push({ peer, addresses, ids: [id], controller: new AbortController() })
     this.#startNext()
   }
 
@@ -154,13 +163,13 @@ export class Dialler {
     const { failed, done } = this.#init
     for (const peer of [...this.#asking.keys()]) {
       if (peerId !== undefined && peer.peerId !== peerId) continue
-      for (const { id, address } of this.#asked(peer)) {
-        failed(plain(ended(address, reason), address), peer.peerId, id)
+      for (const { id, addresses } of this.#asked(peer)) {
+        failed(plain(ended(addresses, reason), addresses), peer.peerId, id)
       }
       done(peer)
     }
     for (const attempt of this.#attempts(peerId)) {
-      const error = ended(attempt.address, reason)
+      const error = ended(attempt.addresses, reason)
       attempt.controller.abort(error)
       const index = this.#waiting.indexOf(attempt)
       if (index >= 0) this.#waiting.splice(index, 1)
@@ -168,16 +177,23 @@ export class Dialler {
     }
   }
 
-  #refusal(peerId: string, address: string): string | undefined {
+  #refusal(peerId: string, addresses: string[]): string | undefined {
     const { allowList, isBarred } = this.#init
-    const ip = ipOfMultiaddr(address)
-    const keyHash = publicKeyHashOfPeerId(peerId)
-    const about = { direction: 'outbound', peerId, ...(ip !== undefined && { ip }) } as const
-    if (!allowList.mayKnow(peerId, keyHash)) return denialText({ reason: 'unknown-peer', ...about })
-    if (ip !== undefined && allowList.foresee(peerId, keyHash, ip) === 'wrong-address') {
-      return denialText({ reason: 'wrong-address', ...about })
+    const about = { direction: 'outbound', peerId } as const
+    if (!allowList.mayKnow(peerId, publicKeyHashOfPeerId(peerId))) {
+      return denialText({ reason: 'unknown-peer', ...about })
     }
-    return isBarred(peerId) ? denialText({ reason: 'barred', direction: 'outbound', peerId }) : undefined
+    const misplaced = addresses.map(address => this.#misplaced(peerId, ipOfMultiaddr(address)))
+    if (!misplaced.includes(undefined)) return misplaced.join('; ')
+    return isBarred(peerId) ? denialText({ reason: 'barred', ...about }) : undefined
+  }
+
+  /** Why the allow list has the peer nowhere near this IP; undefined where it may be, or where the IP is not known yet. */
+  #misplaced(peerId: string, ip: string | undefined): string | undefined {
+    if (ip === undefined) return undefined
+    const verdict = this.#init.allowList.foresee(peerId, publicKeyHashOfPeerId(peerId), ip)
+    if (verdict !== 'wrong-address') return undefined
+    return denialText({ reason: verdict, direction: 'outbound', peerId, ip })
   }
 
   /** Those to a peer, or all, that are not cancelled. */
@@ -187,7 +203,7 @@ export class Dialler {
   }
 
   #startNext(): void {
-    for (let i = 0; i < this.#waiting.length && this.#active.size < MAX_PARALLEL_DIALS;) {
+    for (let i = 0; i < this.#waiting.length;) {
       const attempt = this.#waiting[i]!
       if (this.#active.has(attempt.peer.peerId)) {
         i++
@@ -200,22 +216,32 @@ export class Dialler {
   }
 
   async #run(attempt: Attempt): Promise<void> {
-    const { timeoutMs, node, admitted } = this.#init
-    const { peer, address, controller } = attempt
+    const { clock, names, timeoutMs, node, admitted } = this.#init
+    const { peer, addresses, controller } = attempt
+    const { peerId } = peer
     let failure: unknown
     try {
       // The peer may have connected while this attempt waited for another: then nobody waits for it any more.
       if (attempt.ids.length > 0) {
-        const target = { peerId: peer.peerId, address, timeoutMs, signal: controller.signal }
-        const { link, stream } = await dialPeer(node(), target, () => attempt.denial)
+        const init = {
+          clock,
+          node: node(),
+          names,
+          places: this.#places,
+          forbids: (ip: string) => this.#misplaced(peerId, ip),
+          takeDenial: () => takeDenial(attempt)
+        }
+        const target = { peerId, addresses, timeoutMs, signal: controller.signal }
+        const { link, stream } = await dialPeer(init, target)
         if (isWanted(attempt)) admitted(peer, link, stream)
         else link.abort({ code: 'lost', reason: messageOf(controller.signal.reason) })
-        if (!link.open) throw new DialError('denied', `dial to ${address} failed: ${link.end.reason}`)
+        if (!link.open)
+          throw new DialError('denied', `dial to ${named(addresses)} failed: ${link.end.reason}`)
       }
     } catch (err) {
       failure = err
     }
-    this.#active.delete(peer.peerId)
+    this.#active.delete(peerId)
     if (isWanted(attempt)) this.#finish(attempt, failure)
     // Not at once: one that needs no connection is over before it returns, and thousands may wait.
     queueMicrotask(() => this.#startNext())
@@ -224,23 +250,43 @@ export class Dialler {
   /** Commands that still wait have not come true: they are told why. */
   #finish(attempt: Attempt, failure: unknown): void {
     const { failed, done } = this.#init
-    const { peer, address, ids } = attempt
-    const error = plain(failure ?? 'the node is stopping', address)
+    const { peer, addresses, ids } = attempt
+    const error = plain(failure ?? 'the node is stopping', addresses)
     for (const id of ids.splice(0)) failed(error, peer.peerId, id)
     peer.dials--
     done(peer)
   }
 }
 
-/** What has ended a dial to an address, as it is told. */
-function plain(failure: unknown, address: string): PlainDialError {
-  const ip = ipOfMultiaddr(address)
-  const why = failure instanceof DialError ? failure.why : 'denied'
+/** What has ended a dial, as it is told. */
+function plain(failure: unknown, addresses: string[]): PlainDialError {
+  const { why, ip = onlyIp(addresses) } =
+    failure instanceof DialError ? failure : { why: 'denied' as const, ip: undefined }
   return { ...toPlain(failure, 'ERR_DIAL_FAILED'), why, ...(ip !== undefined && { ip }) }
 }
 
-function ended(address: string, reason: string): DialError {
-  return new DialError('denied', `dial to ${address} ended: ${reason}`)
+function ended(addresses: string[], reason: string): DialError {
+  return new DialError('denied', `dial to ${named(addresses)} ended: ${reason}`)
+}
+
+function onlyIp(addresses: string[]): string | undefined {
+  return addresses.length === 1 ? ipOfMultiaddr(addresses[0]!) : undefined
+}
+
+/** Addresses as a message names them. */
+function named([first, ...others]: string[]): string {
+  return others.length === 0 ? first! : `${first} and ${others.length} more`
+}
+
+/** The same addresses, in whatever order; none is there twice. */
+function isSame(some: string[], others: string[]): boolean {
+  return some.length === others.length && some.every(address => others.includes(address))
+}
+
+function takeDenial(attempt: Attempt): Denial | undefined {
+  const { denial } = attempt
+  delete attempt.denial
+  return denial
 }
 
 /** Not cancelled: what it comes to is for its commands. */

@@ -14,6 +14,8 @@ import type { Clock } from '../clock.ts'
 import { createGater } from '../gater/index.ts'
 import type { Denial } from '../gater/index.ts'
 import { decodePrivateKey, peerIdFromPrivateKey } from '../identity/index.ts'
+import { Names } from '../names/index.ts'
+import type { ResultOrder } from '../names/index.ts'
 import { createNode } from '../node/index.ts'
 import type { Link, Node, StreamUse } from '../node/index.ts'
 import type { ResolvedOptions } from '../options.ts'
@@ -36,6 +38,8 @@ const DRAIN_LOOK_MS = 10
 export interface RuntimeInit {
   privateKey: Uint8Array
   listen: string[]
+  /** The application's preference among the addresses of a name. */
+  resultOrder: ResultOrder
   options: ResolvedOptions
   clock: Clock
   commands: CommandReader
@@ -90,6 +94,8 @@ export class Runtime implements CommandHandler {
       cancelDials: (peerId, reason) => this.#dialler.cancel(peerId, reason)
     })
     this.#dialler = new Dialler({
+      clock,
+      names: new Names({ clock, order: init.resultOrder }),
       timeoutMs: options.limits.handshakeTimeoutMs,
       allowList: this.#allowList,
       isBarred: subject => this.#judge.isBarred(subject),

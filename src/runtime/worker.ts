@@ -104,6 +104,7 @@ try {
   const runtime = new Runtime({
     privateKey: data.privateKey,
     listen: data.listen,
+    resultOrder: data.resultOrder,
     options: data.options,
     clock: systemClock,
     commands: new CommandReader(control, commandQueue),

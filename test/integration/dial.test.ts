@@ -22,6 +22,7 @@ let bobKey: Uint8Array
 let hasty: LocalNode
 let stranger: string
 
+const HTTP = 'HTTP/1.1 400 Bad Request\r\nConnection: keep-alive\r\n\r\n'
 const UNLIMITED = { rateLimit: { capacity: 1_000_000 } }
 
 beforeAll(async () => {
@@ -178,6 +179,75 @@ test('a dial to a peer whose connection has gone dead unnoticed makes a new one'
   await from.event({ type: 'Status', id: sent, ok: true })
 })
 
+describe('a dial to several addresses', () => {
+  test('connects to the one where the peer is, past one that refuses and one where another is', async () => {
+    const other = await startLocal()
+    const addresses = [await closedAddress(), bareAddress(other), bareAddress(bob)]
+    const id = alice.p2p.sender.dial(bob.peerId, addresses)
+    const connected = await alice.event({ type: 'Connected', peerId: bob.peerId })
+    expect(connected).toMatchObject({ id, address: bareAddress(bob) })
+    await part(alice, bob)
+    await other.settled()
+    expect(other.count({ type: 'Connected' })).toBe(0)
+  })
+
+  test('leaves time for the peer when the server at another address never speaks', async () => {
+    const shy = await startLocal({ limits: { handshakeTimeoutMs: 6_000 } })
+    const addresses = [await startTcpServer(() => {}), bareAddress(bob)]
+    const id = shy.p2p.sender.dial(bob.peerId, addresses)
+    const connected = await shy.event({ type: 'Connected', peerId: bob.peerId })
+    expect(connected).toMatchObject({ id, address: bareAddress(bob) })
+    await part(shy, bob)
+  })
+
+  test('goes on when the peer does not admit it at one of them', async () => {
+    const strict = await startLocal({
+      allowList: [{ peerId: alice.peerId, ips: ['::1'] }],
+      listen: ['127.0.0.1:0', '[::1]:0']
+    })
+    const id = alice.p2p.sender.dial(strict.peerId, strict.addresses)
+    const connected = await alice.event({ type: 'Connected', peerId: strict.peerId })
+    expect(connected).toMatchObject({ id, address: strict.addresses[1]!.replace(/\/p2p\/.*/, '') })
+  })
+
+  test('costs the peer nothing, and is joined by a dial to the same addresses', async () => {
+    const peer = await startLocal({ listen: ['127.0.0.1:0', '[::1]:0'] })
+    const before = alice.events.length
+    const [id] = [peer.addresses, peer.addresses.toReversed()].map(addresses =>
+      alice.p2p.sender.dial(peer.peerId, addresses)
+    )
+    await alice.event({ type: 'Connected', peerId: peer.peerId, id: id! })
+    await peer.event({ type: 'Connected', peerId: alice.peerId })
+    await part(alice, peer)
+    expect(alice.events.slice(before).filter(event => event.type === 'Error')).toEqual([])
+    expect(peer.count({ type: 'Connected' })).toBe(1)
+    expect((await peer.p2p.runtime.inspectAsync()).buckets).toEqual([])
+  })
+
+  test('that fails ends in one Error that names what happened at each', async () => {
+    const closed = await closedAddress()
+    const id = alice.p2p.sender.dial(stranger, [closed, '127.255.255.255:4001', bareAddress(bob)])
+    const error = await alice.event({ type: 'Error', id })
+    expect(error).toMatchObject({ code: 'ERR_PEER_MISMATCH', why: 'mismatch', peerId: stranger })
+    expect(error).not.toHaveProperty('ip')
+    expect(error.message).toMatch(
+      new RegExp(
+        `dial to ${stranger} failed: .*/tcp/${closed.split(':')[1]} failed: connection refused.*; ` +
+          `.*127\\.255\\.255\\.255.* failed: unreachable.*; .*/tcp/${portOf(bob)} is .*, wanted ${stranger}`
+      )
+    )
+  })
+
+  test('is not allowed when the list has the peer at none of them', async () => {
+    onTestFinished(() => hasty.p2p.allowList.replace('allow-all'))
+    hasty.p2p.allowList.replace([{ peerId: bob.peerId, ips: ['192.0.2.1'] }])
+    const id = hasty.p2p.sender.dial(bob.peerId, bob.addresses)
+    const error = await hasty.event({ type: 'Error', id })
+    expect(error).toMatchObject({ code: 'ERR_NOT_ALLOWED', why: 'denied' })
+    expect(error.message).toMatch(/not at 127\.0\.0\.1.*not at ::1/)
+  })
+})
+
 describe('a dial that fails', () => {
   test.for(['Ed25519', 'secp256k1', 'RSA'] satisfies KeyType[])(
     'says that another peer is there when a peer with an %s key was wanted',
@@ -228,13 +298,17 @@ describe('a dial that fails', () => {
     expect(await failedDial(hasty, peerId, addresses[0]!)).toEqual(failure('ERR_DIAL_FAILED', words))
   })
 
-  test('says that something else speaks there', async () => {
-    const address = await startTcpServer(socket => {
-      socket.once('data', () => socket.write('HTTP/1.1 400 Bad Request\r\nConnection: keep-alive\r\n\r\n'))
-    })
-    const words = /handshake did not complete: .*not multistream-select/
-    expect(await failedDial(alice, stranger, address)).toEqual(failure('ERR_DIAL_FAILED', words))
-  })
+  test.for([
+    ['answers', socket => void socket.once('data', () => socket.write(HTTP))],
+    ['speaks first', socket => void socket.write(HTTP)]
+  ] satisfies Array<[string, Parameters<typeof startTcpServer>[0]]>)(
+    'says that something else speaks there when it %s',
+    async ([, accept]) => {
+      const address = await startTcpServer(accept)
+      const words = /handshake did not complete: .*not multistream-select/
+      expect(await failedDial(alice, stranger, address)).toEqual(failure('ERR_DIAL_FAILED', words))
+    }
+  )
 
   test.for([
     ['closes', socket => socket.end()],

@@ -65,7 +65,7 @@ test.each([-1, 1.5, 2 ** 31, Number.NaN, '5', null])(
       const stop = (): void => alice.p2p.stop({ drainMs: drainMs as number })
       expect(stop).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION' }))
     }
-    expect(() => alice.p2p.stop(null)).toThrow(
+    expect(() => alice.p2p.stop(null as unknown as undefined)).toThrow(
       expect.objectContaining({ code: 'ERR_INVALID_OPTION' })
     )
     expect(alice.p2p.runtime.state).toBe('running')

@@ -48,7 +48,7 @@ describe('command reader', () => {
                 type: 'Dial',
                 id,
                 peerId: peers[step.dial],
-                address: `/${peers[step.dial]}/host:1`
+                addresses: [`/${peers[step.dial]}/host:1`]
               })
             )
           } else {

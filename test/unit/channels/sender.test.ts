@@ -37,7 +37,7 @@ describe('sender', () => {
     ]
     expect(new Set(ids).size).toBe(7)
     expect(bench.drainCommands().log).toEqual([
-      `{"type":"Dial","id":${ids[0]},"peerId":"peer-a","address":"/peer-a/host:1"}`,
+      `{"type":"Dial","id":${ids[0]},"peerId":"peer-a","addresses":["/peer-a/host:1"]}`,
       'send peer-a 3',
       'send peer-b 4',
       `{"type":"DisconnectFrom","id":${ids[3]},"peerId":"peer-b"}`,
@@ -45,6 +45,16 @@ describe('sender', () => {
       'send peer-a 6',
       `{"type":"DisconnectFrom","id":${ids[6]}}`
     ])
+  })
+
+  it('takes up to 16 addresses for a dial, and hands each over once, in order', () => {
+    const bench = new Bench()
+    const many = Array.from({ length: 16 }, (_, i) => `host:${16 - i}`)
+    bench.sender.dial('peer-a', many)
+    bench.sender.send({ type: 'Dial', peerId: 'peer-a', address: ['host:2', 'host:1', 'host:2'] })
+    const [first, second] = bench.drainCommands().log.map(text => JSON.parse(text) as { addresses: string[] })
+    expect(first!.addresses).toEqual(many.map(address => `/peer-a/${address}`))
+    expect(second!.addresses).toEqual(['/peer-a/host:2', '/peer-a/host:1'])
   })
 
   it('does with send() what the methods do', () => {
@@ -154,11 +164,14 @@ describe('sender', () => {
       for (const call of calls) expect(failure(call)).toContain("this node's own")
     })
 
-    it.each([undefined, null, '', 7, {}])('%o as an address', value => {
-      const bench = new Bench()
-      expect(failure(() => bench.sender.dial('peer-a', value as string))).toContain(address)
-      expect(bench.dials.size).toBe(0)
-    })
+    it.each([undefined, null, '', 7, {}, [], ['host:1', undefined], Array(2), Array(17).fill('host:1')])(
+      '%o as an address',
+      value => {
+        const bench = new Bench()
+        expect(failure(() => bench.sender.dial('peer-a', value as string))).toContain(address)
+        expect(bench.dials.size).toBe(0)
+      }
+    )
 
     it.each([
       ['text', "'text'"],

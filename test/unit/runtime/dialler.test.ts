@@ -30,7 +30,7 @@ describe('a dial', () => {
   it('that joins others, to the same address or another, ends with them: the first as Connected, the others as AlreadyConnected', async () => {
     const network = new FakeNetwork()
     for (const [id, port] of [1, 1, 2].entries()) {
-      network.dialler.dial({ id, peerId: BOB, address: addressOf(port) })
+      network.dialler.dial({ id, peerId: BOB, addresses: [addressOf(port)] })
     }
     await turn()
     network.reach(true)
@@ -49,7 +49,7 @@ describe('a dial', () => {
 
   it('that loses to the peer, which has dialled at the same moment, has come true by that', async () => {
     const network = new FakeNetwork()
-    network.dialler.dial({ id: 1, peerId: BOB, address: addressOf(1) })
+    network.dialler.dial({ id: 1, peerId: BOB, addresses: [addressOf(1)] })
     await turn()
     network.accept(BOB)
     network.reach(true)
@@ -61,7 +61,7 @@ describe('a dial', () => {
 
   it('to a connected peer that gives a sign of life ends AlreadyConnected, several by one question', async () => {
     const network = await connected()
-    for (const id of [1, 2]) network.dialler.dial({ id, peerId: BOB, address: addressOf(1) })
+    for (const id of [1, 2]) network.dialler.dial({ id, peerId: BOB, addresses: [addressOf(1)] })
     await turn()
     expect(outcomes(network)).toEqual([])
     expect(network.asked).toHaveLength(1)
@@ -73,7 +73,7 @@ describe('a dial', () => {
 
   it('to a connected peer that gives none takes the place of its connection', async () => {
     const network = await connected()
-    for (const id of [1, 2]) network.dialler.dial({ id, peerId: BOB, address: addressOf(id) })
+    for (const id of [1, 2]) network.dialler.dial({ id, peerId: BOB, addresses: [addressOf(id)] })
     network.asked[0]!.result.resolve(false)
     await turn()
     expect(network.events).toMatchObject([{ type: 'Disconnected', code: 'silent' }])
@@ -86,7 +86,7 @@ describe('a dial', () => {
 
   it('to a connected peer that is asked and replaces its connection meanwhile has come true by that', async () => {
     const network = await connected()
-    network.dialler.dial({ id: 1, peerId: BOB, address: addressOf(1) })
+    network.dialler.dial({ id: 1, peerId: BOB, addresses: [addressOf(1)] })
     network.accept(BOB)
     network.asked[0]!.result.resolve(false)
     await turn()
@@ -96,10 +96,10 @@ describe('a dial', () => {
 
   it('to a connected peer that is asked ends when it is cancelled, and one that follows asks anew', async () => {
     const network = await connected()
-    network.dialler.dial({ id: 1, peerId: BOB, address: addressOf(1) })
+    network.dialler.dial({ id: 1, peerId: BOB, addresses: [addressOf(1)] })
     network.dialler.cancel(BOB, 'removed')
     expect(outcomes(network)).toEqual(['Error 1'])
-    network.dialler.dial({ id: 2, peerId: BOB, address: addressOf(1) })
+    network.dialler.dial({ id: 2, peerId: BOB, addresses: [addressOf(1)] })
     network.asked[0]!.result.resolve(false)
     await turn()
     expect(outcomes(network)).toEqual(['Error 1'])
@@ -110,10 +110,10 @@ describe('a dial', () => {
 
   it('that waits for a cancelled one to let go is answered, too', async () => {
     const network = new FakeNetwork()
-    network.dialler.dial({ id: 1, peerId: BOB, address: addressOf(1) })
+    network.dialler.dial({ id: 1, peerId: BOB, addresses: [addressOf(1)] })
     await turn()
     network.dialler.cancel(BOB, 'parted')
-    network.dialler.dial({ id: 2, peerId: BOB, address: addressOf(1) })
+    network.dialler.dial({ id: 2, peerId: BOB, addresses: [addressOf(1)] })
     await turn()
     expect(network.knocks).toHaveLength(1)
     network.reach(true)
@@ -151,7 +151,7 @@ describe('a dial', () => {
         for (const item of steps) {
           if (item === 'turn') await turn()
           else if ('dial' in item)
-            dialler.dial({ id: ids++, peerId: item.dial, address: addressOf(item.port) })
+            dialler.dial({ id: ids++, peerId: item.dial, addresses: [addressOf(item.port)] })
           else if ('cancel' in item) dialler.cancel(item.cancel, 'removed')
           else if ('part' in item) peers.disconnect(item.part)
           else if ('bar' in item) peers.hangUp(item.bar, 'barred')

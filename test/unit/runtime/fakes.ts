@@ -1,6 +1,7 @@
 import type { Stream } from '@libp2p/interface'
 import { AllowList } from '../../../src/allow-list/index.ts'
 import type { ControlEvent } from '../../../src/channels/index.ts'
+import type { Names } from '../../../src/names/index.ts'
 import type { Link, LinkEnd, Node } from '../../../src/node/index.ts'
 import { resolveOptions } from '../../../src/options.ts'
 import { Dialler } from '../../../src/runtime/dialler.ts'
@@ -127,12 +128,15 @@ export class FakeNetwork {
     }
     this.peers = new Peers(init as unknown as PeersInit)
     this.dialler = new Dialler({
+      clock: this.clock,
+      // Addresses are IPs.
+      names: {} as Names,
       timeoutMs: limits.handshakeTimeoutMs,
       allowList,
       isBarred: () => false,
       hasRoom: () => true,
       peer: peerId => this.#peer(peerId),
-      node: () => ({ dial: this.#dial }) as unknown as Node,
+      node: () => ({ open: this.#open, dial: this.#dial }) as unknown as Node,
       admitted: (peer, link, stream) => this.peers.admit(peer, link, stream),
       done: peer => this.peers.review(peer),
       already: (peer, id) => this.peers.tellAlready(peer, id),
@@ -171,8 +175,11 @@ export class FakeNetwork {
     return peer
   }
 
+  /** Every address answers at once: what counts here comes behind it. */
+  #open = async (_: string, peerId: string): Promise<unknown> => ({ peerId, connection: { abort: () => {} } })
+
   /** One that is given up lets go when its turn has come. */
-  #dial = async (_: string, peerId: string): Promise<FakeLink> => {
+  #dial = async ({ peerId }: { peerId: string }): Promise<FakeLink> => {
     const result = deferred<FakeLink>()
     this.knocks.push({ peerId, result })
     return result.promise

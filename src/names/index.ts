@@ -1,0 +1,1 @@
+export { NameError, Names, type Dns, type NamesInit, type ResultOrder } from './names.ts'
