@@ -163,17 +163,17 @@ function guardConnection(connection: MultiaddrConnection, failed?: (reason: stri
   })
 }
 
-/** Tells who is at the other end of an encrypted connection, and watches those who negotiate the muxer behind it. */
+/** Tells who is at the other end of an encrypted connection, and what carries it; and watches those who negotiate the muxer behind it. */
 export function guardEncrypter(
   encrypter: ConnectionEncrypter,
-  identified: (connection: MessageStream, peerId: string) => void
+  identified: (connection: MessageStream, peerId: string, below: MessageStream) => void
 ): ConnectionEncrypter {
   tuneCiphers(encrypter)
   const secureInbound = encrypter.secureInbound.bind(encrypter)
   const secureOutbound = encrypter.secureOutbound.bind(encrypter)
   const guard = <S extends SecuredConnection>(secured: S, below: MessageStream): S => {
     const { connection, remotePeer, streamMuxer } = secured
-    identified(connection, remotePeer.toString())
+    identified(connection, remotePeer.toString(), below)
     tuneRecords(connection)
     tuneReads(below)
     handOver(connection)

@@ -1,17 +1,15 @@
 import type { MessageStream, Stream, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface'
 import type { Uint8ArrayList } from 'uint8arraylist'
-import { eachPart } from '../parts.ts'
-import { MUXER_HEADER_BYTES } from '../protocol/index.ts'
 import { AbuseError } from './conduct.ts'
 import type { Conduct } from './conduct.ts'
 import { handOver } from './hand-over.ts'
 import { LateData } from './late-data.ts'
+import { Flag, Type } from './muxer-header.ts'
+import { readInTurns } from './muxer-turns.ts'
+import type { MuxerTurnsInit } from './muxer-turns.ts'
 import { OpeningStream } from './opening-stream.ts'
 import { tuneStream } from './tuning.ts'
 import { Unsent } from './unsent.ts'
-
-const Type = { data: 0, windowUpdate: 1, ping: 2, goAway: 3 } as const
-const Flag = { syn: 1, ack: 2, fin: 4, rst: 8 } as const
 
 interface Header {
   type: number
@@ -25,9 +23,15 @@ interface Frame {
   data?: Uint8ArrayList
 }
 
+/** The parts of the yamux stream that are used here. */
+interface YamuxStream extends Stream {
+  streamId: number
+  handleData: (frame: Frame) => void
+  handleWindowUpdate: (frame: Frame) => void
+}
+
 /** The parts of libp2p's AbstractStreamMuxer and of the yamux muxer that the guard stands in front of. */
 interface GuardedMuxer extends StreamMuxer {
-  streams: Array<Stream & { streamId: number }>
   onData: (data: Uint8Array | Uint8ArrayList) => void
   onRemoteStream: (stream: Stream) => void
   onCreateStream: (options: unknown) => Stream
@@ -52,9 +56,7 @@ export interface StreamUses extends StreamUse {
   pinged: () => boolean
 }
 
-export interface MuxerGuardInit {
-  /** Largest Data frame, in bytes: no honest peer can send more than the window it was given. */
-  maxDataBytes: number
+export interface MuxerGuardInit extends MuxerTurnsInit {
   /** Streams that the remote may have open at once. */
   maxStreams: number
   /** Messages, in bytes, that may be in flight to the remote. */
@@ -81,20 +83,11 @@ export function guardMuxer(factory: StreamMuxerFactory, init: MuxerGuardInit): S
   const createStreamMuxer = factory.createStreamMuxer.bind(factory)
   factory.createStreamMuxer = connection => {
     const muxer = createStreamMuxer(connection) as GuardedMuxer
-    guardBytes(muxer, init.maxDataBytes)
+    readInTurns(muxer, connection, init)
     guardStreams(muxer, connection, init)
     return muxer
   }
   return factory
-}
-
-function guardBytes(muxer: GuardedMuxer, maxDataBytes: number): void {
-  const onData = muxer.onData.bind(muxer)
-  const headers = new HeaderScanner(maxDataBytes)
-  muxer.onData = data => {
-    headers.scan(data)
-    onData(data)
-  }
 }
 
 function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: MuxerGuardInit): void {
@@ -102,11 +95,14 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
   const onRemoteStream = muxer.onRemoteStream.bind(muxer)
   const onCreateStream = muxer.onCreateStream.bind(muxer)
   const handleAny = muxer.handleFrame.bind(muxer)
-  // Upstream's way to the frames of streams, without the description for logs that it makes of each frame.
+  // Upstream's way to the frames of streams, without the description for logs that it makes of each frame, and without
+  // a look at all streams for each.
   const handleFrame = (frame: Frame): void => {
-    const { type, streamID } = frame.header
-    if (streamID > 0 && type <= Type.windowUpdate) muxer.handleStreamMessage(frame)
-    else handleAny(frame)
+    const { type, flag, streamID } = frame.header
+    if (streamID === 0 || type > Type.windowUpdate) handleAny(frame)
+    else if ((flag & Flag.syn) > 0) muxer.handleStreamMessage(frame)
+    else if (type === Type.data) byId.get(streamID)?.handleData(frame)
+    else byId.get(streamID)?.handleWindowUpdate(frame)
   }
   const sendFrame = muxer.sendFrame.bind(muxer)
   const conduct = conductOf(connection)
@@ -114,7 +110,12 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
   const openings = new WeakMap<Stream, OpeningStream>()
   /** Streams that the remote has ended its writing on. */
   const ended = new WeakSet<Stream>()
-  const find = (id: number): Stream | undefined => muxer.streams.find(({ streamId }) => streamId === id)
+  const byId = new Map<number, YamuxStream>()
+  const know = (stream: Stream): void => {
+    const yamux = stream as YamuxStream
+    byId.set(yamux.streamId, yamux)
+    stream.addEventListener('close', () => byId.delete(yamux.streamId))
+  }
   const late = new LateData(maxStreams)
   const isLate = ({ type, flag, streamID, length }: Header, known: boolean): boolean =>
     type === Type.data && (flag & Flag.syn) === 0 && !known && late.take(streamID, length)
@@ -134,6 +135,7 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
 
   muxer.onCreateStream = options => {
     const stream = onCreateStream(options)
+    know(stream)
     handOver(stream)
     tuneStream(stream)
     late.watch(stream)
@@ -146,6 +148,7 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     const counts = !isFirst
     isFirst = false
     if (counts) conduct.opened()
+    know(stream)
     handOver(stream)
     tuneStream(stream)
     late.watch(stream)
@@ -197,7 +200,7 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
       hasSaidGoodbye = true
       return
     }
-    const before = streamID > 0 ? find(streamID) : undefined
+    const before = streamID > 0 ? byId.get(streamID) : undefined
     const known = before !== undefined
     const over = known && ended.has(before)
     // An answer to a ping is one of ours: upstream takes no other.
@@ -217,7 +220,7 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     handleFrame({ ...frame, header: { ...header, flag: flag & ~Flag.fin } })
     const end = (): void =>
       handleFrame({ header: { type: Type.windowUpdate, flag: Flag.fin, streamID, length: 0 } })
-    const stream = find(streamID)
+    const stream = byId.get(streamID)
     if (stream !== undefined) ended.add(stream)
     const opening = stream === undefined ? undefined : openings.get(stream)
     if (opening === undefined) end()
@@ -234,47 +237,4 @@ function isIdle({ type, flag, length }: Header, known: boolean, over: boolean): 
   const carries = type === Type.data && known && !over && length > 0
   if (opens || carries) return false
   return !known || (flag & (over ? Flag.rst : Flag.fin | Flag.rst)) === 0
-}
-
-/** Follows the frames of a yamux connection by their headers alone. */
-export class HeaderScanner {
-  readonly #maxDataBytes: number
-  /** Header bytes collected; those that matter are the type and the length. */
-  #collected = 0
-  #type = 0
-  #length = 0
-  /** Bytes of the current Data frame's body that are still to come. */
-  #body = 0
-
-  constructor(maxDataBytes: number) {
-    this.#maxDataBytes = maxDataBytes
-  }
-
-  /** Follows the next bytes. @throws Error when a Data frame is announced that is too long */
-  scan(data: Uint8Array | Uint8ArrayList): void {
-    for (const part of eachPart(data)) this.#scanPart(part)
-  }
-
-  #scanPart(part: Uint8Array): void {
-    let at = 0
-    while (at < part.length) {
-      const skipped = Math.min(this.#body, part.length - at)
-      this.#body -= skipped
-      at += skipped
-      while (at < part.length && this.#body === 0) this.#headerByte(part[at++]!)
-    }
-  }
-
-  #headerByte(byte: number): void {
-    const index = this.#collected++
-    if (index === 1) this.#type = byte
-    else if (index >= 8) this.#length = this.#length * 256 + byte
-    if (this.#collected < MUXER_HEADER_BYTES) return
-    const length = this.#length
-    this.#collected = 0
-    this.#length = 0
-    if (this.#type !== Type.data) return
-    if (length > this.#maxDataBytes) throw new Error(`a muxer frame of ${length} bytes, beyond any window`)
-    this.#body = length
-  }
 }

@@ -15,6 +15,7 @@ import { createLibp2p } from 'libp2p'
 import type { Clock } from '../clock.ts'
 import { PROTOCOL_ID } from '../framing/index.ts'
 import { Conducts } from './conduct.ts'
+import { FairShare } from './fair-share.ts'
 import { guardEncrypter, HandshakeGuard } from './handshakes.ts'
 import type { HandshakeGuardInit } from './handshakes.ts'
 import { closeConnection, Link } from './link.ts'
@@ -22,6 +23,7 @@ import { ListenGuard } from './listening.ts'
 import { logger } from './logger.ts'
 import { guardMuxer } from './muxer-guard.ts'
 import type { StreamUse, StreamUses } from './muxer-guard.ts'
+import type { PausableConnection } from './muxer-turns.ts'
 import { guardNegotiation } from './negotiation-guard.ts'
 import { PING_PROTOCOL, servePings } from './ping.ts'
 import { carriedBy } from './carrier.ts'
@@ -77,8 +79,9 @@ export async function createNode(init: NodeInit): Promise<Node> {
   const listening = new ListenGuard()
   const links = new WeakMap<Connection, Link>()
   const uses = new WeakMap<Stream, StreamUses>()
-  /** Peer IDs by encrypted connection. */
-  const identities = new WeakMap<MessageStream, string>()
+  /** Who is at the other end of an encrypted connection, and what carries it. */
+  const identities = new WeakMap<MessageStream, { peerId: string; below: MessageStream }>()
+  const fairShare = new FairShare(init.clock)
   const conducts = new Conducts(init.clock)
   const linkOf = (connection: Connection): Link => {
     let link = links.get(connection)
@@ -99,7 +102,9 @@ export async function createNode(init: NodeInit): Promise<Node> {
     ],
     connectionEncrypters: [
       components =>
-        guardEncrypter(noise()(components), (connection, peerId) => identities.set(connection, peerId))
+        guardEncrypter(noise()(components), (connection, peerId, below) =>
+          identities.set(connection, { peerId, below })
+        )
     ],
     streamMuxers: [
       () =>
@@ -113,7 +118,9 @@ export async function createNode(init: NodeInit): Promise<Node> {
             maxDataBytes: MAX_STREAM_WINDOW_BYTES,
             maxStreams: MAX_MUXED_STREAMS,
             maxInFlightBytes: init.maxInFlightBytes,
-            conductOf: connection => conducts.of(identities.get(connection)!),
+            conductOf: connection => conducts.of(identities.get(connection)!.peerId),
+            fairShare,
+            below: connection => identities.get(connection)!.below as PausableConnection,
             stream: (stream, connection) => {
               carriedBy(stream, connection)
               return guardNegotiation(stream, PROTOCOLS, reason => connection.abort(new Error(reason)))
