@@ -148,6 +148,8 @@ export async function createNode(init: NodeInit): Promise<Node> {
     connectionMonitor: { enabled: false }
   })
 
+  // It would be told of each stream what it speaks, which is a good part of what a short stream costs; nobody asks for it.
+  libp2p.peerStore.merge = async () => ({}) as never
   const on = <K extends keyof Libp2pEvents>(type: K, listener: (event: Libp2pEvents[K]) => void): void =>
     libp2p.addEventListener(type, listener)
   on('connection:open', event => init.opened(linkOf(event.detail)))
