@@ -8,6 +8,7 @@ import { Flag, Type } from './muxer-header.ts'
 import { readInTurns } from './muxer-turns.ts'
 import type { MuxerTurnsInit } from './muxer-turns.ts'
 import { OpeningStream } from './opening-stream.ts'
+import { SmallFrames } from './small-frames.ts'
 import { tuneStream } from './tuning.ts'
 import { Unsent } from './unsent.ts'
 
@@ -40,11 +41,21 @@ interface GuardedMuxer extends StreamMuxer {
   sendFrame: (header: Header, data?: Uint8ArrayList) => boolean
 }
 
+/** A stream that is open. */
+interface Known {
+  readonly stream: YamuxStream
+  /** The remote has ended its writing on it. */
+  ended: boolean
+  /** It is one of the remote's. */
+  opening?: OpeningStream
+  readonly small: SmallFrames
+}
+
 /** What comes of a stream that the remote has opened for his messages. */
 export interface StreamUse {
-  /** It has carried its first message. */
+  /** It has carried a message, or some. */
   served: () => void
-  /** It has carried one, and is at an end over one that is too large. */
+  /** It is at an end over a message that is too large. */
   wasted: () => void
 }
 
@@ -64,10 +75,11 @@ export interface MuxerGuardInit extends MuxerTurnsInit {
   /** The account of the peer at the other end of an encrypted connection. */
   conductOf: (connection: MessageStream) => Conduct
   /**
-   * A stream was opened, by either side; nothing of it has been read. `connection` is the encrypted one below. Returns
-   * what tells whether our protocol has been named on it.
+   * A stream was opened, by either side; nothing of it has been read. `connection` is the encrypted one below, `refused`
+   * is to be called for each superfluous line of its negotiation. Returns what tells whether our protocol has been named
+   * on it.
    */
-  stream: (stream: Stream, connection: MessageStream) => () => boolean
+  stream: (stream: Stream, connection: MessageStream, refused: () => void) => () => boolean
   /** The remote opened this stream. */
   remoteStream: (stream: Stream, uses: StreamUses) => void
   /** The remote will take no more streams. Called once. */
@@ -101,21 +113,22 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     const { type, flag, streamID } = frame.header
     if (streamID === 0 || type > Type.windowUpdate) handleAny(frame)
     else if ((flag & Flag.syn) > 0) muxer.handleStreamMessage(frame)
-    else if (type === Type.data) byId.get(streamID)?.handleData(frame)
-    else byId.get(streamID)?.handleWindowUpdate(frame)
+    else if (type === Type.data) open.get(streamID)?.stream.handleData(frame)
+    else open.get(streamID)?.stream.handleWindowUpdate(frame)
   }
   const sendFrame = muxer.sendFrame.bind(muxer)
   const conduct = conductOf(connection)
   const unsent = new Unsent(connection, maxInFlightBytes)
-  const openings = new WeakMap<Stream, OpeningStream>()
-  /** Streams that the remote has ended its writing on. */
-  const ended = new WeakSet<Stream>()
-  const byId = new Map<number, YamuxStream>()
-  const know = (stream: Stream): void => {
-    const yamux = stream as YamuxStream
-    byId.set(yamux.streamId, yamux)
-    stream.addEventListener('close', () => byId.delete(yamux.streamId))
+  const open = new Map<number, Known>()
+  const know = (stream: Stream, carriesAcks: () => boolean): Known => {
+    const small = new SmallFrames(conduct, carriesAcks)
+    const known: Known = { stream: stream as YamuxStream, ended: false, small }
+    const { streamId } = known.stream
+    open.set(streamId, known)
+    stream.addEventListener('close', () => open.delete(streamId))
+    return known
   }
+  const refused = (): void => conduct.refusedLine()
   const late = new LateData(maxStreams)
   const isLate = ({ type, flag, streamID, length }: Header, known: boolean): boolean =>
     type === Type.data && (flag & Flag.syn) === 0 && !known && late.take(streamID, length)
@@ -135,11 +148,12 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
 
   muxer.onCreateStream = options => {
     const stream = onCreateStream(options)
-    know(stream)
+    let named = (): boolean => false
+    know(stream, () => named())
     handOver(stream)
     tuneStream(stream)
     late.watch(stream)
-    opened(stream, connection)
+    named = opened(stream, connection, refused)
     return stream
   }
   muxer.onRemoteStream = stream => {
@@ -148,7 +162,7 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     const counts = !isFirst
     isFirst = false
     if (counts) conduct.opened()
-    know(stream)
+    const known = know(stream, () => false)
     handOver(stream)
     tuneStream(stream)
     late.watch(stream)
@@ -156,15 +170,18 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     stream.addEventListener('close', () => remoteStreams--)
     let named = (): boolean => false
     const opening = new OpeningStream(stream, conduct, () => named())
-    named = opened(stream, connection)
-    openings.set(stream, opening)
+    known.opening = opening
+    named = opened(stream, connection, refused)
+    let isOfUse = false
     remoteStream(stream, {
       taken: () => opening.taken(),
       served: () => {
-        if (counts) conduct.served()
+        known.small.settle()
+        if (counts && !isOfUse) conduct.served()
+        isOfUse = true
       },
       wasted: () => {
-        if (counts) isAllowed(() => conduct.wasted())
+        if (counts && isOfUse) isAllowed(() => conduct.wasted())
       },
       pinged: () => isAllowed(() => conduct.ping())
     })
@@ -200,13 +217,14 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
       hasSaidGoodbye = true
       return
     }
-    const before = streamID > 0 ? byId.get(streamID) : undefined
-    const known = before !== undefined
-    const over = known && ended.has(before)
+    const stream = streamID > 0 ? open.get(streamID) : undefined
+    const known = stream !== undefined
+    const over = stream?.ended === true
     // An answer to a ping is one of ours: upstream takes no other.
     if (type === Type.ping) {
       if ((flag & Flag.ack) === 0) conduct.ping()
     } else if (isIdle(header, known, over) && !isLate(header, known)) conduct.idleFrame()
+    if (type === Type.data && !over) stream?.small.take(length)
     // What comes behind the end of a stream is for nobody, also when the end is still held back.
     if (over && type === Type.data && (flag & Flag.rst) === 0) return
     if ((flag & Flag.syn) > 0 && streamID > 0 && !known && remoteStreams >= maxStreams) {
@@ -220,11 +238,11 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     handleFrame({ ...frame, header: { ...header, flag: flag & ~Flag.fin } })
     const end = (): void =>
       handleFrame({ header: { type: Type.windowUpdate, flag: Flag.fin, streamID, length: 0 } })
-    const stream = byId.get(streamID)
-    if (stream !== undefined) ended.add(stream)
-    const opening = stream === undefined ? undefined : openings.get(stream)
-    if (opening === undefined) end()
-    else opening.end(end)
+    // This frame may have opened it.
+    const current = open.get(streamID)
+    if (current !== undefined) current.ended = true
+    if (current?.opening === undefined) end()
+    else current.opening.end(end)
   }
 }
 

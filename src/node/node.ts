@@ -121,9 +121,10 @@ export async function createNode(init: NodeInit): Promise<Node> {
             conductOf: connection => conducts.of(identities.get(connection)!.peerId),
             fairShare,
             below: connection => identities.get(connection)!.below as PausableConnection,
-            stream: (stream, connection) => {
+            stream: (stream, connection, refused) => {
               carriedBy(stream, connection)
-              return guardNegotiation(stream, PROTOCOLS, reason => connection.abort(new Error(reason)))
+              const fail = (reason: string): void => connection.abort(new Error(reason))
+              return guardNegotiation(stream, PROTOCOLS, fail, refused)
             },
             remoteStream: (stream, use) => uses.set(stream, use),
             goneAway: connection => void closeConnection(connection)

@@ -201,11 +201,31 @@ const methods = {
     await Promise.all(Array.from({ length: streams }, one))
     return taken
   },
+  /** Messages on one stream, cut into frames of so many bytes; how many the node took. */
+  inPieces: async ({ actor, count, size, bytes }) => {
+    const session = await attackers.get(actor).session()
+    const stream = await session.messages()
+    const message = prefixed(Buffer.alloc(size, 5))
+    const frames = []
+    for (let at = 0; at < message.length; at += bytes) {
+      const body = message.subarray(at, at + bytes)
+      frames.push(frame({ type: Type.data, stream: stream.id, body }))
+    }
+    const piece = Buffer.concat(frames)
+    let taken = 0
+    for (let i = 0; i < count; i++) {
+      await session.send(piece)
+      if ((await stream.readAck()) === 0) taken++
+    }
+    await stream.end()
+    await stream.closed
+    return taken
+  },
   /** Negotiation, a message and the end of the stream without waiting for an answer; the ack. */
-  allAtOnce: async ({ actor, frames }) => {
+  allAtOnce: async ({ actor, frames, before = [] }) => {
     const session = await attackers.get(actor).session()
     const stream = await session.stream()
-    const negotiation = lines(MULTISTREAM, COMMS)
+    const negotiation = lines(MULTISTREAM, ...before, COMMS)
     const message = Buffer.from([2, 7, 7])
     if (frames === 1) await stream.send(Buffer.concat([negotiation, message]), Flag.fin)
     else {
@@ -216,8 +236,7 @@ const methods = {
       ]
       await session.send(Buffer.concat(pieces.map(frame)))
     }
-    await readLine(stream)
-    await readLine(stream)
+    for (let i = 0; i < before.length + 2; i++) await readLine(stream)
     const status = await stream.readAck()
     await stream.closed
     return status

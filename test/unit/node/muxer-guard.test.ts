@@ -9,7 +9,7 @@ import { guardMuxer } from '../../../src/node/muxer-guard.ts'
 import type { PausableConnection } from '../../../src/node/muxer-turns.ts'
 import { FakeClock, turn } from '../protocol/support.ts'
 
-const Flag = { syn: 1 }
+const Flag = { syn: 1, ack: 2 }
 const Type = { data: 0, windowUpdate: 1, ping: 2, goAway: 3 }
 
 interface Header {
@@ -36,6 +36,10 @@ interface Scene {
   says: (bytes: Uint8Array) => void
   /** Whether what carries the connection is read. */
   isRead: () => boolean
+  /** A message of the last stream that the far end has opened is whole. */
+  served: () => void
+  /** Whether our protocol has been named on all streams. */
+  named: (value: boolean) => void
   /** What the guard has told. */
   goodbyes: () => number
   /** Why the connection has ended, once it has. */
@@ -60,6 +64,8 @@ function open(fairShare = new FairShare(new FakeClock(), end => end())): Scene {
   onTestFinished(() => {
     for (const end of [connection, far]) end.abort(new Error('over'))
   })
+  let served: (() => void) | undefined
+  let named = true
   let goodbyes = 0
   let ended: Error | undefined
   connection.addEventListener('close', ({ error }) => (ended = error))
@@ -76,8 +82,8 @@ function open(fairShare = new FairShare(new FakeClock(), end => end())): Scene {
     conductOf: () => conduct,
     fairShare,
     below: () => below as unknown as PausableConnection,
-    stream: () => () => true,
-    remoteStream: () => {},
+    stream: () => () => named,
+    remoteStream: (_, uses) => (served = uses.served),
     goneAway: () => goodbyes++
   }).createStreamMuxer(connection)
   muxer.addEventListener('stream', () => {})
@@ -86,7 +92,18 @@ function open(fairShare = new FairShare(new FakeClock(), end => end())): Scene {
   const hears = (header: Header, count = 1): void =>
     says(Buffer.concat(Array.from({ length: count }, () => encode(header))))
   const isRead = (): boolean => below.readStatus === 'readable'
-  return { clock, muxer, connection, hears, says, isRead, goodbyes: () => goodbyes, ended: () => ended }
+  return {
+    clock,
+    muxer,
+    connection,
+    hears,
+    says,
+    isRead,
+    served: () => served?.(),
+    named: value => (named = value),
+    goodbyes: () => goodbyes,
+    ended: () => ended
+  }
 }
 
 test('a connection that cannot be written to ends, though nobody waits for what was to be written', async () => {
@@ -178,6 +195,72 @@ describe('output that the far end does not read', () => {
     scene.connection.send = () => true
     answer(scene, 2 * bearable)
     expect(scene.ended()).toBeUndefined()
+  })
+})
+
+describe('frames that bring next to nothing', () => {
+  const ALLOWED = 16_384
+  const small = { type: Type.data, streamId: 2, length: 1 }
+  const flood = { name: 'AbuseError', message: 'a flood of small muxer frames' }
+
+  function withStream(): Scene {
+    const scene = open()
+    scene.hears({ type: Type.windowUpdate, flag: Flag.syn, streamId: 2 })
+    return scene
+  }
+
+  test.each([1, 63])('of %i bytes: so many at once, and so many a second, make no message', length => {
+    const scene = withStream()
+    for (let i = 0; i < 4; i++) scene.hears({ ...small, length }, ALLOWED / 4)
+    expect(scene.ended()).toBeUndefined()
+    scene.clock.advance(1_000)
+    scene.hears({ ...small, length }, 1_024)
+    expect(scene.ended()).toBeUndefined()
+    scene.hears({ ...small, length })
+    expect(scene.ended()).toMatchObject(flood)
+  })
+
+  test('of 64 bytes are no such frames', () => {
+    const scene = withStream()
+    for (let i = 0; i < 20; i++) scene.hears({ ...small, length: 64 }, 1_000)
+    expect(scene.ended()).toBeUndefined()
+  })
+
+  test('are free in any number when each message takes eight of them or less', () => {
+    const scene = withStream()
+    for (let i = 0; i < 5_000; i++) {
+      scene.hears(small, (i % 8) + 1)
+      scene.served()
+    }
+    expect(scene.ended()).toBeUndefined()
+  })
+
+  test('cost what they are beyond eight for a message', () => {
+    const scene = withStream()
+    for (let i = 0; i < ALLOWED / 2 - 4; i++) {
+      scene.hears(small, 10)
+      scene.served()
+    }
+    expect(scene.ended()).toBeUndefined()
+    scene.hears(small, 9)
+    expect(scene.ended()).toMatchObject(flood)
+  })
+
+  test('are acks on a stream of this side, once its protocol is agreed on', async () => {
+    const scene = open()
+    scene.named(false)
+    await scene.muxer.createStream()
+    await turn()
+    scene.hears({ type: Type.windowUpdate, flag: Flag.ack, streamId: 1 })
+    scene.hears({ ...small, streamId: 1 }, 5)
+    scene.named(true)
+    for (let i = 0; i < 3; i++) scene.hears({ ...small, streamId: 1, length: 2 }, ALLOWED)
+    // What the negotiation took is given back.
+    scene.hears({ type: Type.windowUpdate, flag: Flag.syn, streamId: 2 })
+    scene.hears(small, ALLOWED)
+    expect(scene.ended()).toBeUndefined()
+    scene.hears(small)
+    expect(scene.ended()).toMatchObject(flood)
   })
 })
 
