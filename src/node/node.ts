@@ -127,7 +127,7 @@ export async function createNode(init: NodeInit): Promise<Node> {
               return guardNegotiation(stream, PROTOCOLS, fail, refused)
             },
             remoteStream: (stream, use) => uses.set(stream, use),
-            goneAway: connection => void closeConnection(connection)
+            goneAway: connection => void closeConnection(connection, init.clock)
           }
         )
     ],

@@ -10,6 +10,7 @@ const LAYERS: Record<string, number> = {
   'parts.ts': 0,
   'slabs.ts': 0,
   'release.ts': 0,
+  'deadline.ts': 1,
   framing: 1,
   identity: 1,
   addresses: 1,
