@@ -129,8 +129,7 @@ export class Peer {
     const { clock, outbox, unanswered } = this.#init
     const link = this.#linkOf(stream)
     clock.after(outbox.ackTimeoutMs, () => {
-      if (link?.open === true)
-        unanswered(this, 'the acks of a stream ended before every message was answered')
+      if (link?.open === true) unanswered(this, 'the acks of a stream ended before any message was answered')
     })
   }
 
