@@ -3,7 +3,7 @@ import { Allowance } from '../rate-limiter/index.ts'
 
 /** Pings that a peer may send: at once, and per second. An honest one sends one with each connection, and few later. */
 const PINGS = { capacity: 1_024, refillPerSecond: 16 }
-/** Frames without content: at once, and per second. */
+/** Frames without content, and small ones that make no message whole: at once, and per second. */
 const IDLE_FRAMES = { capacity: 16_384, refillPerSecond: 1_024 }
 /** Answers that may be owed at once: a window of acks, each in a frame of its own, and as much again. */
 const MAX_OWED_FRAMES = 262_144
@@ -12,6 +12,8 @@ const MAX_OWED_FRAMES = 262_144
  * implementation opens about ten for services we do not have; each message above our limit takes one, too.
  */
 const IDLE_STREAMS = { capacity: 1_024, refillPerSecond: 16 }
+/** Lines that name a protocol we do not have, beyond the first of each stream: at once, and per second. */
+const REFUSED_LINES = { capacity: 1_024, refillPerSecond: 16 }
 
 /** Bytes that may arrive on streams whose protocol is being agreed on: upstream keeps them, 4 MiB for each stream. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024
@@ -49,6 +51,7 @@ export class Conduct {
   readonly #pings: Allowance
   readonly #frames: Allowance
   readonly #streams: Allowance
+  readonly #lines: Allowance
   /** Frames without content that answer frames of this side: one for each, and some peers send one for each. */
   #owed = 0
   #waitingBytes = 0
@@ -57,6 +60,7 @@ export class Conduct {
     this.#pings = new Allowance({ ...PINGS, clock: clock.now })
     this.#frames = new Allowance({ ...IDLE_FRAMES, clock: clock.now })
     this.#streams = new Allowance({ ...IDLE_STREAMS, clock: clock.now })
+    this.#lines = new Allowance({ ...REFUSED_LINES, clock: clock.now })
   }
 
   /** This side sent a frame that the peer may answer with a window update. */
@@ -73,6 +77,21 @@ export class Conduct {
   idleFrame(): void {
     if (this.#owed > 0) this.#owed--
     else if (!this.#frames.take()) throw new AbuseError('a flood of muxer frames without content')
+  }
+
+  /** The peer sent a frame that brings next to nothing (small-frames.ts). @throws AbuseError when there are too many */
+  smallFrame(): void {
+    if (!this.#frames.take()) throw new AbuseError('a flood of small muxer frames')
+  }
+
+  /** So many small frames have made a message whole. */
+  forgiveFrames(count: number): void {
+    this.#frames.giveBack(count)
+  }
+
+  /** The peer named one protocol too many on a stream. @throws AbuseError when it did so too often */
+  refusedLine(): void {
+    if (!this.#lines.take()) throw new AbuseError('a flood of protocols that are not spoken here')
   }
 
   /** The peer opened a stream. @throws AbuseError when there were too many that carried nothing */

@@ -13,6 +13,7 @@ import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import { noteBegin } from './begun.ts'
 import { guardServer } from './doorway.ts'
+import { GivenUpHandshakes } from './given-up.ts'
 import { handOver } from './hand-over.ts'
 import { isPeersFault } from './link.ts'
 import { guardNegotiation } from './negotiation-guard.ts'
@@ -53,12 +54,15 @@ export class HandshakeGuard {
   readonly #init: HandshakeGuardInit
   readonly #clock: Clock
   readonly #pending = new PendingHandshakes()
-  /** Given up before they had a fair chance. */
+  /** Given up here before they had a fair chance. */
   readonly #spared = new WeakSet<Pending>()
+  /** Given up by their diallers. */
+  readonly #givenUp: GivenUpHandshakes
 
   constructor(init: HandshakeGuardInit, clock: Clock) {
     this.#init = init
     this.#clock = clock
+    this.#givenUp = new GivenUpHandshakes(clock)
   }
 
   /** Puts the guard between a transport and its upgrader. */
@@ -101,15 +105,21 @@ export class HandshakeGuard {
     const pending = this.#enter(ip, connection)
     guardConnection(connection)
     let fault: string | undefined
+    let hasLeft = false
     connection.addEventListener('close', ({ error, local }) => {
       if (error !== undefined && local === true && isPeersFault(error)) fault = messageOf(error)
+      hasLeft = isRemotesEnd(error)
     })
     try {
       await upgrade()
+      if (connection.status === 'open') this.#givenUp.succeeded(pending)
       // What came with the last message of the handshake may have ended the connection before anybody got it.
-      if (connection.status !== 'open' && fault !== undefined && !this.#spared.has(pending)) failed(ip, fault)
+      else if (fault !== undefined && !this.#spared.has(pending)) failed(ip, fault)
     } catch (err) {
-      if (!wasDenied(connection) && !this.#spared.has(pending)) failed(ip, messageOf(err))
+      const charge = (): void => failed(ip, messageOf(err))
+      if (wasDenied(connection) || this.#spared.has(pending)) throw err
+      if (hasLeft) this.#givenUp.givenUp(pending, charge)
+      else charge()
       throw err
     } finally {
       this.#pending.leave(pending)
@@ -149,7 +159,7 @@ async function outbound<T>(connection: MultiaddrConnection, upgrade: () => Promi
   }
   connection.addEventListener('remoteCloseWrite', left)
   connection.addEventListener('close', ({ error }) => {
-    if (error === undefined || 'errno' in error) left()
+    if (isRemotesEnd(error)) left()
   })
   guardConnection(connection, reason => (fault = reason))
   try {
@@ -157,6 +167,11 @@ async function outbound<T>(connection: MultiaddrConnection, upgrade: () => Promi
   } catch (err) {
     throw fault === undefined ? err : new Error(fault, { cause: err })
   }
+}
+
+/** Whether a connection has ended with this error, or none, because the remote closed or reset it. */
+function isRemotesEnd(error: Error | undefined): boolean {
+  return error === undefined || 'errno' in error
 }
 
 function guardConnection(connection: MultiaddrConnection, failed?: (reason: string) => void): void {
@@ -168,17 +183,17 @@ function guardConnection(connection: MultiaddrConnection, failed?: (reason: stri
   })
 }
 
-/** Tells who is at the other end of an encrypted connection, and watches those who negotiate the muxer behind it. */
+/** Tells who is at the other end of an encrypted connection, and what carries it; and watches those who negotiate the muxer behind it. */
 export function guardEncrypter(
   encrypter: ConnectionEncrypter,
-  identified: (connection: MessageStream, peerId: string) => void
+  identified: (connection: MessageStream, peerId: string, below: MessageStream) => void
 ): ConnectionEncrypter {
   tuneCiphers(encrypter)
   const secureInbound = encrypter.secureInbound.bind(encrypter)
   const secureOutbound = encrypter.secureOutbound.bind(encrypter)
   const guard = <S extends SecuredConnection>(secured: S, below: MessageStream): S => {
     const { connection, remotePeer, streamMuxer } = secured
-    identified(connection, remotePeer.toString())
+    identified(connection, remotePeer.toString(), below)
     tuneRecords(connection)
     tuneReads(below)
     handOver(connection)

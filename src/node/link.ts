@@ -1,6 +1,7 @@
 import type { Connection, MessageStream, Stream } from '@libp2p/interface'
 import { ipOfMultiaddr } from '../addresses/index.ts'
 import type { Cancel, Clock } from '../clock.ts'
+import { deadline } from '../deadline.ts'
 import { messageOf } from '../errors.ts'
 import { PROTOCOL_ID } from '../framing/index.ts'
 import { publicKeyHashOf } from '../identity/index.ts'
@@ -167,7 +168,7 @@ export class Link {
   /** Closes in an orderly way, by force if that takes long. */
   async close(end: LinkEnd): Promise<void> {
     this.#end ??= end
-    await closeConnection(this.connection)
+    await closeConnection(this.connection, this.#clock)
   }
 
   /** Resets the connection now. */
@@ -178,11 +179,14 @@ export class Link {
 }
 
 /** Closes in an orderly way, by force if that takes long. */
-export async function closeConnection(connection: MessageStream | Connection): Promise<void> {
+export async function closeConnection(connection: MessageStream | Connection, clock: Clock): Promise<void> {
+  const { signal, clear } = deadline(clock, CLOSE_TIMEOUT_MS)
   try {
-    await connection.close({ signal: AbortSignal.timeout(CLOSE_TIMEOUT_MS) })
+    await connection.close({ signal })
   } catch (err) {
     connection.abort(err as Error)
+  } finally {
+    clear()
   }
 }
 

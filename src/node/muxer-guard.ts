@@ -1,17 +1,16 @@
 import type { MessageStream, Stream, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface'
 import type { Uint8ArrayList } from 'uint8arraylist'
-import { eachPart } from '../parts.ts'
-import { MUXER_HEADER_BYTES } from '../protocol/index.ts'
 import { AbuseError } from './conduct.ts'
 import type { Conduct } from './conduct.ts'
 import { handOver } from './hand-over.ts'
 import { LateData } from './late-data.ts'
+import { Flag, Type } from './muxer-header.ts'
+import { readInTurns } from './muxer-turns.ts'
+import type { MuxerTurnsInit } from './muxer-turns.ts'
 import { OpeningStream } from './opening-stream.ts'
+import { SmallFrames } from './small-frames.ts'
 import { tuneStream } from './tuning.ts'
 import { Unsent } from './unsent.ts'
-
-const Type = { data: 0, windowUpdate: 1, ping: 2, goAway: 3 } as const
-const Flag = { syn: 1, ack: 2, fin: 4, rst: 8 } as const
 
 interface Header {
   type: number
@@ -25,9 +24,15 @@ interface Frame {
   data?: Uint8ArrayList
 }
 
+/** The parts of the yamux stream that are used here. */
+interface YamuxStream extends Stream {
+  streamId: number
+  handleData: (frame: Frame) => void
+  handleWindowUpdate: (frame: Frame) => void
+}
+
 /** The parts of libp2p's AbstractStreamMuxer and of the yamux muxer that the guard stands in front of. */
 interface GuardedMuxer extends StreamMuxer {
-  streams: Array<Stream & { streamId: number }>
   onData: (data: Uint8Array | Uint8ArrayList) => void
   onRemoteStream: (stream: Stream) => void
   onCreateStream: (options: unknown) => Stream
@@ -36,11 +41,21 @@ interface GuardedMuxer extends StreamMuxer {
   sendFrame: (header: Header, data?: Uint8ArrayList) => boolean
 }
 
+/** A stream that is open. */
+interface Known {
+  readonly stream: YamuxStream
+  /** The remote has ended its writing on it. */
+  ended: boolean
+  /** It is one of the remote's. */
+  opening?: OpeningStream
+  readonly small: SmallFrames
+}
+
 /** What comes of a stream that the remote has opened for his messages. */
 export interface StreamUse {
-  /** It has carried its first message. */
+  /** It has carried a message, or some. */
   served: () => void
-  /** It has carried one, and is at an end over one that is too large. */
+  /** It is at an end over a message that is too large. */
   wasted: () => void
 }
 
@@ -52,9 +67,7 @@ export interface StreamUses extends StreamUse {
   pinged: () => boolean
 }
 
-export interface MuxerGuardInit {
-  /** Largest Data frame, in bytes: no honest peer can send more than the window it was given. */
-  maxDataBytes: number
+export interface MuxerGuardInit extends MuxerTurnsInit {
   /** Streams that the remote may have open at once. */
   maxStreams: number
   /** Messages, in bytes, that may be in flight to the remote. */
@@ -62,10 +75,11 @@ export interface MuxerGuardInit {
   /** The account of the peer at the other end of an encrypted connection. */
   conductOf: (connection: MessageStream) => Conduct
   /**
-   * A stream was opened, by either side; nothing of it has been read. `connection` is the encrypted one below. Returns
-   * what tells whether our protocol has been named on it.
+   * A stream was opened, by either side; nothing of it has been read. `connection` is the encrypted one below, `refused`
+   * is to be called for each superfluous line of its negotiation. Returns what tells whether our protocol has been named
+   * on it.
    */
-  stream: (stream: Stream, connection: MessageStream) => () => boolean
+  stream: (stream: Stream, connection: MessageStream, refused: () => void) => () => boolean
   /** The remote opened this stream. */
   remoteStream: (stream: Stream, uses: StreamUses) => void
   /** The remote will take no more streams. Called once. */
@@ -81,20 +95,11 @@ export function guardMuxer(factory: StreamMuxerFactory, init: MuxerGuardInit): S
   const createStreamMuxer = factory.createStreamMuxer.bind(factory)
   factory.createStreamMuxer = connection => {
     const muxer = createStreamMuxer(connection) as GuardedMuxer
-    guardBytes(muxer, init.maxDataBytes)
+    readInTurns(muxer, connection, init)
     guardStreams(muxer, connection, init)
     return muxer
   }
   return factory
-}
-
-function guardBytes(muxer: GuardedMuxer, maxDataBytes: number): void {
-  const onData = muxer.onData.bind(muxer)
-  const headers = new HeaderScanner(maxDataBytes)
-  muxer.onData = data => {
-    headers.scan(data)
-    onData(data)
-  }
 }
 
 function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: MuxerGuardInit): void {
@@ -102,19 +107,28 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
   const onRemoteStream = muxer.onRemoteStream.bind(muxer)
   const onCreateStream = muxer.onCreateStream.bind(muxer)
   const handleAny = muxer.handleFrame.bind(muxer)
-  // Upstream's way to the frames of streams, without the description for logs that it makes of each frame.
+  // Upstream's way to the frames of streams, without the description for logs that it makes of each frame, and without
+  // a look at all streams for each.
   const handleFrame = (frame: Frame): void => {
-    const { type, streamID } = frame.header
-    if (streamID > 0 && type <= Type.windowUpdate) muxer.handleStreamMessage(frame)
-    else handleAny(frame)
+    const { type, flag, streamID } = frame.header
+    if (streamID === 0 || type > Type.windowUpdate) handleAny(frame)
+    else if ((flag & Flag.syn) > 0) muxer.handleStreamMessage(frame)
+    else if (type === Type.data) open.get(streamID)?.stream.handleData(frame)
+    else open.get(streamID)?.stream.handleWindowUpdate(frame)
   }
   const sendFrame = muxer.sendFrame.bind(muxer)
   const conduct = conductOf(connection)
   const unsent = new Unsent(connection, maxInFlightBytes)
-  const openings = new WeakMap<Stream, OpeningStream>()
-  /** Streams that the remote has ended its writing on. */
-  const ended = new WeakSet<Stream>()
-  const find = (id: number): Stream | undefined => muxer.streams.find(({ streamId }) => streamId === id)
+  const open = new Map<number, Known>()
+  const know = (stream: Stream, carriesAcks: () => boolean): Known => {
+    const small = new SmallFrames(conduct, carriesAcks)
+    const known: Known = { stream: stream as YamuxStream, ended: false, small }
+    const { streamId } = known.stream
+    open.set(streamId, known)
+    stream.addEventListener('close', () => open.delete(streamId))
+    return known
+  }
+  const refused = (): void => conduct.refusedLine()
   const late = new LateData(maxStreams)
   const isLate = ({ type, flag, streamID, length }: Header, known: boolean): boolean =>
     type === Type.data && (flag & Flag.syn) === 0 && !known && late.take(streamID, length)
@@ -134,10 +148,12 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
 
   muxer.onCreateStream = options => {
     const stream = onCreateStream(options)
+    let named = (): boolean => false
+    know(stream, () => named())
     handOver(stream)
     tuneStream(stream)
     late.watch(stream)
-    opened(stream, connection)
+    named = opened(stream, connection, refused)
     return stream
   }
   muxer.onRemoteStream = stream => {
@@ -146,6 +162,7 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     const counts = !isFirst
     isFirst = false
     if (counts) conduct.opened()
+    const known = know(stream, () => false)
     handOver(stream)
     tuneStream(stream)
     late.watch(stream)
@@ -153,15 +170,18 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     stream.addEventListener('close', () => remoteStreams--)
     let named = (): boolean => false
     const opening = new OpeningStream(stream, conduct, () => named())
-    named = opened(stream, connection)
-    openings.set(stream, opening)
+    known.opening = opening
+    named = opened(stream, connection, refused)
+    let isOfUse = false
     remoteStream(stream, {
       taken: () => opening.taken(),
       served: () => {
-        if (counts) conduct.served()
+        known.small.settle()
+        if (counts && !isOfUse) conduct.served()
+        isOfUse = true
       },
       wasted: () => {
-        if (counts) isAllowed(() => conduct.wasted())
+        if (counts && isOfUse) isAllowed(() => conduct.wasted())
       },
       pinged: () => isAllowed(() => conduct.ping())
     })
@@ -197,13 +217,14 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
       hasSaidGoodbye = true
       return
     }
-    const before = streamID > 0 ? find(streamID) : undefined
-    const known = before !== undefined
-    const over = known && ended.has(before)
+    const stream = streamID > 0 ? open.get(streamID) : undefined
+    const known = stream !== undefined
+    const over = stream?.ended === true
     // An answer to a ping is one of ours: upstream takes no other.
     if (type === Type.ping) {
       if ((flag & Flag.ack) === 0) conduct.ping()
     } else if (isIdle(header, known, over) && !isLate(header, known)) conduct.idleFrame()
+    if (type === Type.data && !over) stream?.small.take(length)
     // What comes behind the end of a stream is for nobody, also when the end is still held back.
     if (over && type === Type.data && (flag & Flag.rst) === 0) return
     if ((flag & Flag.syn) > 0 && streamID > 0 && !known && remoteStreams >= maxStreams) {
@@ -217,11 +238,11 @@ function guardStreams(muxer: GuardedMuxer, connection: MessageStream, init: Muxe
     handleFrame({ ...frame, header: { ...header, flag: flag & ~Flag.fin } })
     const end = (): void =>
       handleFrame({ header: { type: Type.windowUpdate, flag: Flag.fin, streamID, length: 0 } })
-    const stream = find(streamID)
-    if (stream !== undefined) ended.add(stream)
-    const opening = stream === undefined ? undefined : openings.get(stream)
-    if (opening === undefined) end()
-    else opening.end(end)
+    // This frame may have opened it.
+    const current = open.get(streamID)
+    if (current !== undefined) current.ended = true
+    if (current?.opening === undefined) end()
+    else current.opening.end(end)
   }
 }
 
@@ -234,47 +255,4 @@ function isIdle({ type, flag, length }: Header, known: boolean, over: boolean): 
   const carries = type === Type.data && known && !over && length > 0
   if (opens || carries) return false
   return !known || (flag & (over ? Flag.rst : Flag.fin | Flag.rst)) === 0
-}
-
-/** Follows the frames of a yamux connection by their headers alone. */
-export class HeaderScanner {
-  readonly #maxDataBytes: number
-  /** Header bytes collected; those that matter are the type and the length. */
-  #collected = 0
-  #type = 0
-  #length = 0
-  /** Bytes of the current Data frame's body that are still to come. */
-  #body = 0
-
-  constructor(maxDataBytes: number) {
-    this.#maxDataBytes = maxDataBytes
-  }
-
-  /** Follows the next bytes. @throws Error when a Data frame is announced that is too long */
-  scan(data: Uint8Array | Uint8ArrayList): void {
-    for (const part of eachPart(data)) this.#scanPart(part)
-  }
-
-  #scanPart(part: Uint8Array): void {
-    let at = 0
-    while (at < part.length) {
-      const skipped = Math.min(this.#body, part.length - at)
-      this.#body -= skipped
-      at += skipped
-      while (at < part.length && this.#body === 0) this.#headerByte(part[at++]!)
-    }
-  }
-
-  #headerByte(byte: number): void {
-    const index = this.#collected++
-    if (index === 1) this.#type = byte
-    else if (index >= 8) this.#length = this.#length * 256 + byte
-    if (this.#collected < MUXER_HEADER_BYTES) return
-    const length = this.#length
-    this.#collected = 0
-    this.#length = 0
-    if (this.#type !== Type.data) return
-    if (length > this.#maxDataBytes) throw new Error(`a muxer frame of ${length} bytes, beyond any window`)
-    this.#body = length
-  }
 }

@@ -8,6 +8,8 @@ const MAX_LINE_BYTES = 1_024
 const HEADER_LINE_BYTES = '/multistream/1.0.0\n'.length
 /** Lines that a remote may offer before one is agreed on. */
 const MAX_LINES = 32
+/** Lines of those that may be refused before they are counted: protocols, or versions, to choose from. */
+const FREE_REFUSALS = 4
 
 /** The part of libp2p's AbstractMessageStream that the guard stands in front of. */
 type Readable = MessageStream & {
@@ -21,16 +23,18 @@ type Readable = MessageStream & {
  * kilobytes would stop this thread for seconds. When one of the lines `accepts` has gone by the guard steps aside: what
  * follows belongs to that protocol, even if the answer is still on its way.
  *
+ * @param refused called for each line beyond some that names another protocol; it may throw
  * @returns tells whether one has gone by
  */
 export function guardNegotiation(
   stream: MessageStream,
   accepts: readonly string[],
-  fail: (reason: string) => void
+  fail: (reason: string) => void,
+  refused: () => void = () => {}
 ): () => boolean {
   const readable = stream as Readable
   const onData = readable.onData.bind(readable)
-  const lines = new LineReader(accepts)
+  const lines = new LineReader(accepts, refused)
   // What came before the guard is held by the stream, and is read first.
   const early = lines.push(readable.readBuffer)
   if (early !== undefined) {
@@ -53,6 +57,7 @@ export function guardNegotiation(
 /** Reads length-prefixed lines just far enough to know that they are lines. */
 class LineReader {
   readonly #accepts: readonly string[]
+  readonly #refused: () => void
   readonly #longest: number
   #lines = 0
   /** Of the current line: its length once known, the prefix's first byte before that, and its first bytes as text. */
@@ -62,7 +67,8 @@ class LineReader {
   #left = 0
   done = false
 
-  constructor(accepts: readonly string[]) {
+  constructor(accepts: readonly string[], refused: () => void) {
+    this.#refused = refused
     this.#accepts = accepts.map(name => `${name}\n`)
     this.#longest = Math.max(...this.#accepts.map(line => line.length))
   }
@@ -102,6 +108,8 @@ class LineReader {
     if (--this.#left > 0) return undefined
     if (byte !== 0x0a) return 'protocol negotiation: a line without its end'
     this.done = this.#length <= this.#longest && this.#accepts.includes(this.#text)
+    // The first line is that of multistream-select.
+    if (!this.done && this.#lines > 1 + FREE_REFUSALS) this.#refused()
     return undefined
   }
 }

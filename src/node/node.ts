@@ -14,6 +14,7 @@ import { createLibp2p } from 'libp2p'
 import type { Clock } from '../clock.ts'
 import { PROTOCOL_ID } from '../framing/index.ts'
 import { Conducts } from './conduct.ts'
+import { FairShare } from './fair-share.ts'
 import { guardEncrypter, HandshakeGuard } from './handshakes.ts'
 import type { HandshakeGuardInit } from './handshakes.ts'
 import { closeConnection, Link } from './link.ts'
@@ -23,6 +24,7 @@ import { guardMuxer } from './muxer-guard.ts'
 import type { StreamUse, StreamUses } from './muxer-guard.ts'
 import { Outgoing } from './outgoing.ts'
 import type { Opened } from './outgoing.ts'
+import type { PausableConnection } from './muxer-turns.ts'
 import { guardNegotiation } from './negotiation-guard.ts'
 import { PING_PROTOCOL, servePings } from './ping.ts'
 import { carriedBy } from './carrier.ts'
@@ -83,8 +85,9 @@ export async function createNode(init: NodeInit): Promise<Node> {
   const outgoing = new Outgoing()
   const links = new WeakMap<Connection, Link>()
   const uses = new WeakMap<Stream, StreamUses>()
-  /** Peer IDs by encrypted connection. */
-  const identities = new WeakMap<MessageStream, string>()
+  /** Who is at the other end of an encrypted connection, and what carries it. */
+  const identities = new WeakMap<MessageStream, { peerId: string; below: MessageStream }>()
+  const fairShare = new FairShare(init.clock)
   const conducts = new Conducts(init.clock)
   const linkOf = (connection: Connection): Link => {
     let link = links.get(connection)
@@ -117,7 +120,9 @@ export async function createNode(init: NodeInit): Promise<Node> {
     ],
     connectionEncrypters: [
       components =>
-        guardEncrypter(noise()(components), (connection, peerId) => identities.set(connection, peerId))
+        guardEncrypter(noise()(components), (connection, peerId, below) =>
+          identities.set(connection, { peerId, below })
+        )
     ],
     streamMuxers: [
       () =>
@@ -132,13 +137,16 @@ export async function createNode(init: NodeInit): Promise<Node> {
             maxDataBytes: MAX_STREAM_WINDOW_BYTES,
             maxStreams: MAX_MUXED_STREAMS,
             maxInFlightBytes: init.maxInFlightBytes,
-            conductOf: connection => conducts.of(identities.get(connection)!),
-            stream: (stream, connection) => {
+            conductOf: connection => conducts.of(identities.get(connection)!.peerId),
+            fairShare,
+            below: connection => identities.get(connection)!.below as PausableConnection,
+            stream: (stream, connection, refused) => {
               carriedBy(stream, connection)
-              return guardNegotiation(stream, PROTOCOLS, reason => connection.abort(new Error(reason)))
+              const fail = (reason: string): void => connection.abort(new Error(reason))
+              return guardNegotiation(stream, PROTOCOLS, fail, refused)
             },
             remoteStream: (stream, use) => uses.set(stream, use),
-            goneAway: connection => void closeConnection(connection)
+            goneAway: connection => void closeConnection(connection, init.clock)
           }
         )
     ],
@@ -160,6 +168,8 @@ export async function createNode(init: NodeInit): Promise<Node> {
     connectionMonitor: { enabled: false }
   })
 
+  // It would be told of each stream what it speaks, which is a good part of what a short stream costs; nobody asks for it.
+  libp2p.peerStore.merge = async () => ({}) as never
   const on = <K extends keyof Libp2pEvents>(type: K, listener: (event: Libp2pEvents[K]) => void): void =>
     libp2p.addEventListener(type, listener)
   on('connection:open', event => init.opened(linkOf(event.detail)))

@@ -12,6 +12,7 @@ import {
 import type { FrameRun } from '../framing/index.ts'
 import { eachPart } from '../parts.ts'
 import { release } from '../release.ts'
+import { endStream } from './end-stream.ts'
 import type { MessageRoom, Place } from './message-room.ts'
 import { ReadPause } from './read-pause.ts'
 
@@ -55,8 +56,8 @@ const QUIET_MS = 1_000
  */
 const ROOM_FROM_BYTES = 256 * 1024
 
-/** How long a refusal as too large may take to leave before the stream is reset anyway, in milliseconds. */
-const LAST_ACK_TIMEOUT_MS = 1_000
+/** How long the last acks may take to leave before a stream is reset anyway, in milliseconds. */
+const LAST_ACKS_TIMEOUT_MS = 1_000
 
 /**
  * The receiving half of the protocol on one stream (docs/protocol.md, "Receiving"): frames in, messages to the
@@ -225,36 +226,40 @@ export class Inbox {
   }
 
   #refuseTooLarge(): void {
-    const { stream, clock } = this.#init
     this.#note(AckStatus.refusedTooLarge, 1)
-    this.#answer()
-    this.#close()
-    const reset = (): void => stream.abort(new Error('a message above the limit'))
-    stream.addEventListener('close', clock.after(LAST_ACK_TIMEOUT_MS, reset))
-    // The end is told first: at a reset, but not behind an end, go-yamux throws away acks that nobody has read yet.
-    stream.close().then(reset, reset)
+    this.#breakOff('a message above the limit')
     this.#init.refusedTooLarge()
   }
 
   #end(): void {
     if (this.#closed) return
-    const { stream } = this.#init
     const fault = this.#decoder.end()
     if (fault?.kind === 'malformed') {
       this.#fail(fault.reason)
       return
     }
     this.#close()
-    const signal = AbortSignal.timeout(this.#init.limits.messageTimeoutMs)
-    stream.close({ signal }).catch((error: unknown) => stream.abort(error as Error))
+    const { stream, clock, limits } = this.#init
+    void endStream(stream, clock, limits.messageTimeoutMs)
   }
 
   #fail(reason: string): void {
     if (this.#closed) return
+    this.#breakOff(reason)
+    this.#init.malformed(reason)
+  }
+
+  /**
+   * Reads nothing more. The end is told before the reset: at a reset, but not behind an end, go-yamux throws away acks that
+   * nobody has read yet. A stream whose acks do not leave has no end that could.
+   */
+  #breakOff(reason: string): void {
+    const { stream, clock } = this.#init
+    const isStuck = this.#pause.active
     this.#answer()
     this.#close()
-    this.#init.stream.abort(new Error(reason))
-    this.#init.malformed(reason)
+    if (isStuck) stream.abort(new Error(reason))
+    else void endStream(stream, clock, LAST_ACKS_TIMEOUT_MS).then(() => stream.abort(new Error(reason)))
   }
 
   #close(): void {

@@ -5,6 +5,7 @@ import { AckDecoder, AckStatus } from '../framing/index.ts'
 import { eachPart } from '../parts.ts'
 import { AckClock } from './ack-clock.ts'
 import type { AckLimits } from './ack-clock.ts'
+import { endStream } from './end-stream.ts'
 import { Overdue } from './overdue.ts'
 import { allHasLeft } from './read-pause.ts'
 import { SendQueue } from './send-queue.ts'
@@ -46,6 +47,9 @@ export interface OutboxInit {
 
 /** Bytes in flight at once, or one message, after a refusal as too large. */
 const FIRST_WINDOW_BYTES = 64 * 1024
+
+/** A stream that is left has nothing in flight: its end leaves in so many milliseconds, or it is reset. */
+const RELEASE_TIMEOUT_MS = 1_000
 
 /**
  * The sending half of the protocol towards one peer (docs/protocol.md, "Sending"): a queue, one long-lived message
@@ -170,8 +174,7 @@ export class Outbox {
   /** Leaves the stream, which has nothing in flight, so that the next message opens another one. */
   release(): void {
     const stream = this.#drop()
-    if (stream !== undefined)
-      void stream.close({ signal: AbortSignal.timeout(1_000) }).catch(error => stream.abort(error as Error))
+    if (stream !== undefined) void endStream(stream, this.#init.clock, RELEASE_TIMEOUT_MS)
     this.#write()
   }
 

@@ -19,8 +19,8 @@ export class Allowance {
     return true
   }
 
-  /** What a token was taken for has turned out to be of use: it is given back. */
-  giveBack(): void {
-    this.#bucket.spent = Math.max(0, this.#bucket.spent - 1)
+  /** What so many tokens were taken for has turned out to be of use: they are given back. */
+  giveBack(tokens = 1): void {
+    this.#bucket.spent = Math.max(0, this.#bucket.spent - tokens)
   }
 }

@@ -24,11 +24,6 @@ export interface InboundStreamInit {
 export function acceptStream(init: InboundStreamInit): void {
   const { peer, link, stream, clock, limits, events, dropped, use, malformed } = init
   link.room ??= new MessageRoom(Math.max(limits.receiverBytes, limits.maxMessageBytes))
-  let carried = false
-  const carry = (): void => {
-    if (!carried) use.served()
-    carried = true
-  }
   if (link.inboundStreams >= MAX_INBOUND_STREAMS) {
     const reason = `more than ${MAX_INBOUND_STREAMS} message streams at once`
     stream.abort(new Error(reason))
@@ -48,7 +43,7 @@ export function acceptStream(init: InboundStreamInit): void {
     listening: () => link.open,
     room: link.room,
     deliver: run => {
-      carry()
+      use.served()
       if (!events.hasRoom(run.count, run.payloadBytes)) return false
       events.data(peer.subject, run)
       peer.received += run.count
@@ -56,12 +51,10 @@ export function acceptStream(init: InboundStreamInit): void {
       return true
     },
     dropped: (messages, bytes) => {
-      carry()
+      use.served()
       dropped.add(peer.peerId, { messages, bytes })
     },
-    refusedTooLarge: () => {
-      if (carried) use.wasted()
-    },
+    refusedTooLarge: () => use.wasted(),
     malformed
   })
 }

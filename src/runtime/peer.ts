@@ -216,7 +216,7 @@ export class Peer {
     const { ackTimeoutMs } = outbox
     const judge = (): void => {
       if (link?.open !== true) return
-      unanswered(this, 'the acks of a stream ended before every message was answered')
+      unanswered(this, 'the acks of a stream ended before any message was answered')
     }
     // Who is not heard any more may have been stopped in the middle of it, and is judged when it is.
     clock.after(ackTimeoutMs, () => link?.whenHeard(() => void clock.after(ackTimeoutMs, judge)))

@@ -69,6 +69,14 @@ const FLOODS: Flood[] = [
   { name: 'streams whose refusals are not read', times: 5, bytes: 12 * MIB, cpuMs: 3_000, grownMiB: 96 },
   { name: 'messages without their last byte', times: 1, bytes: 200 * MIB, cpuMs: 10_000, grownMiB: 160 },
   {
+    name: 'messages on streams of their own',
+    times: 1,
+    bytes: 0,
+    cpuMs: 30_000,
+    grownMiB: 96,
+    count: 8_000
+  },
+  {
     name: 'data behind negotiations that are stuck',
     times: 1,
     bytes: 200 * MIB,

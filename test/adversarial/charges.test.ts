@@ -214,7 +214,42 @@ describe('streams', () => {
   )
 })
 
+test('a frame that an orderly end cuts off is paid for, though the connection ends right behind it', async () => {
+  const create = startAttackers()
+  const node = await startLocal()
+  const peer = await create({ target: node.addresses[0]! })
+  await peer.call('cutAndLeave')
+  const { debits } = await bucketOf(node, peer.peerId, 1)
+  expect(debits.map(({ cause, evidence }) => [cause, evidence])).toEqual([
+    ['malformed-message', 'the stream ended inside a frame']
+  ])
+})
+
 describe('who pays', () => {
+  test('a dialler that cancels the slower of two dials pays nothing, however far that has come', async () => {
+    const create = startAttackers()
+    const node = await startLocal({ rateLimit: NO_REFILL })
+    const peer = await create({ target: node.addresses[0]!, from: '127.3.0.7' })
+    for (let i = 0; i < 16; i++) {
+      const dial = { stage: i % 4, reset: i % 8 > 3 }
+      expect(await peer.call('dialTwice', dial)).toMatchObject({ admitted: true })
+    }
+    // By then whoever is to pay has paid: this one, who gives up and nothing else.
+    const other = await create({ target: node.addresses[0]!, from: '127.3.0.8' })
+    await other.attack('resets after message 2')
+    await bucketOf(node, '127.3.0.8', 1)
+    expect((await bucketsOf(node)).map(({ ip }) => ip)).toEqual(['127.3.0.8'])
+  })
+
+  test('a dialler that gives up one after the other, and never comes in, pays for each', async () => {
+    const create = startAttackers()
+    const node = await startLocal({ rateLimit: { ...NO_REFILL, capacity: 2 } })
+    const peer = await create({ target: node.addresses[0]!, from: '127.3.0.9' })
+    for (let i = 0; i < 3; i++) await peer.attack('connects and closes')
+    await expect.poll(() => limits(node), { timeout: EFFECT_MS }).toHaveLength(1)
+    expect(limits(node)).toEqual([{ type: 'ConnectionLimit', ip: '127.3.0.9', cause: 'failed-handshake' }])
+  })
+
   test('the owner of a key does not pay for who shows up with it elsewhere', async () => {
     const create = startAttackers()
     const key = await generatePrivateKey()

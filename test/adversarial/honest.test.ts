@@ -221,6 +221,32 @@ test('thousands of messages, each on a stream of its own, a hundred streams at o
   await expectFull(node)
 })
 
+test.each([
+  // The prefix and the payload, each in frames of its own.
+  { count: 5_000, size: 6, bytes: 1 },
+  { count: 5_000, size: 200, bytes: 32 },
+  // A few hundred thousand bytes in pieces that are just large enough.
+  { count: 4, size: 200_000, bytes: 64 },
+  // And what somebody writes byte by byte.
+  { count: 4, size: 4_000, bytes: 1 }
+])('$count messages of $size bytes in frames of $bytes', async messages => {
+  const create = startAttackers()
+  const node = await startLocal()
+  const peer = await create({ target: node.addresses[0]! })
+  expect(await peer.call('inPieces', messages)).toBe(messages.count)
+  await expectFull(node)
+})
+
+test('a peer that names some protocols before ours on each stream', async () => {
+  const create = startAttackers()
+  const node = await startLocal()
+  const peer = await create({ target: node.addresses[0]! })
+  await peer.call('open')
+  const before = Array.from({ length: 4 }, (_, i) => `/bitvmx/comms/${i + 2}.0.0`)
+  for (let i = 0; i < 400; i++) expect(await peer.call('allAtOnce', { frames: 1, before })).toBe(0)
+  await expectFull(node)
+})
+
 test('a connection that is made, used and closed a hundred times', async () => {
   const create = startAttackers()
   const node = await startLocal()

@@ -198,6 +198,8 @@ export const ROWS: readonly Row[] = [
   abuse('a flood of empty frames', /flood of muxer frames/),
   abuse('a flood of ends of one stream', /flood of muxer frames/),
   abuse('a flood of data for no stream', /flood of muxer frames/),
+  abuse('a flood of frames of one byte', /flood of small muxer frames/),
+  abuse('a flood of protocols that are not spoken', /flood of protocols/),
   abuse('a flood of streams that are reset at once', /flood of streams/),
   abuse('a flood of streams without a message', /flood of streams/),
   abuse('a flood of messages above the limit', /flood of streams/),

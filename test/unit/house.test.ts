@@ -15,6 +15,7 @@ const LAYERS: Record<string, number> = {
   'slabs.ts': 0,
   'release.ts': 0,
   'places.ts': 0,
+  'deadline.ts': 1,
   framing: 1,
   identity: 1,
   addresses: 1,

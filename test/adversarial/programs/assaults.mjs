@@ -48,5 +48,44 @@ export const assaults = {
       })
       await session.send(Buffer.concat(batch))
     }
+  },
+  /** Of messages that never end: each frame brings one byte of one of them. */
+  'tiny frames': async peer => {
+    const session = await peer.session()
+    const streams = await Promise.all(Array.from({ length: 200 }, async () => session.messages()))
+    for (const stream of streams) await stream.send(varint(8_000_000))
+    const body = Buffer.alloc(1)
+    const round = Buffer.concat(streams.map(({ id }) => frame({ type: Type.data, stream: id, body })))
+    const batch = Buffer.concat(Array.from({ length: 20 }, () => round))
+    while (session.open) await session.send(batch)
+    await session.wire.closed
+  },
+  /** Each is answered `na`, and the message behind them is a message. */
+  'refused lines': async peer => oneMessageStreams(peer, REFUSED),
+  'one-message streams': async peer => oneMessageStreams(peer, [])
+}
+
+const REFUSED = Array.from({ length: 29 }, (_, i) => `/${i}`)
+
+/** Whole streams in one piece, of one message each, so many at once. */
+async function oneMessageStreams(peer, refused) {
+  const session = await peer.session()
+  const body = Buffer.concat([lines(MULTISTREAM, ...refused, COMMS), Buffer.from([1, 7])])
+  let under = 0
+  while (session.open) {
+    const batch = Array.from({ length: Math.max(0, 200 - under) }, () => {
+      const stream = session.reserveStream()
+      under++
+      void stream.closed.then(() => {
+        under--
+        session.streams.delete(stream.id)
+      })
+      return Buffer.concat([
+        frame({ type: Type.windowUpdate, flags: Flag.syn, stream: stream.id }),
+        frame({ type: Type.data, flags: Flag.fin, stream: stream.id, body })
+      ])
+    })
+    if (batch.length > 0) await session.send(Buffer.concat(batch))
+    await new Promise(resolve => setTimeout(resolve, 1))
   }
 }

@@ -6,7 +6,7 @@ import { assaults } from './assaults.mjs'
 import { floods } from './floods.mjs'
 import { begin, play } from './scripts.mjs'
 import { readIdentity } from './wire/identity.mjs'
-import { accept, COMMS, connect, lines, MULTISTREAM, Wire } from './wire/session.mjs'
+import { accept, COMMS, connect, lines, MULTISTREAM, NOISE, untilThird, Wire } from './wire/session.mjs'
 import { Flag, frame, Type } from './wire/yamux.mjs'
 import { serve } from './serve.mjs'
 
@@ -161,6 +161,20 @@ const methods = {
     const attacker = attackers.get(actor)
     attacker.lingering = await attacker.wire()
   },
+  /** Dials twice at once, and gives the slower dial up, so far as it has come, when the other has succeeded. */
+  dialTwice: async ({ actor, stage, reset = false }) => {
+    const attacker = attackers.get(actor)
+    const slow = await attacker.wire()
+    if (stage > 0) await slow.send(lines(MULTISTREAM, NOISE))
+    if (stage > 1) for (let i = 0; i < 2; i++) await readLine(slow)
+    if (stage > 2) await untilThird(slow)
+    const entered = methods.enter({ actor })
+    if (stage % 2 === 0) await entered
+    if (reset) slow.reset()
+    else slow.end()
+    await slow.closed
+    return entered
+  },
   accepted: async ({ actor }) => attackers.get(actor).accepted(),
   /** Settles when nothing of this attacker is connected any more. */
   ended: async ({ actor }) => {
@@ -201,11 +215,31 @@ const methods = {
     await Promise.all(Array.from({ length: streams }, one))
     return taken
   },
+  /** Messages on one stream, cut into frames of so many bytes; how many the node took. */
+  inPieces: async ({ actor, count, size, bytes }) => {
+    const session = await attackers.get(actor).session()
+    const stream = await session.messages()
+    const message = prefixed(Buffer.alloc(size, 5))
+    const frames = []
+    for (let at = 0; at < message.length; at += bytes) {
+      const body = message.subarray(at, at + bytes)
+      frames.push(frame({ type: Type.data, stream: stream.id, body }))
+    }
+    const piece = Buffer.concat(frames)
+    let taken = 0
+    for (let i = 0; i < count; i++) {
+      await session.send(piece)
+      if ((await stream.readAck()) === 0) taken++
+    }
+    await stream.end()
+    await stream.closed
+    return taken
+  },
   /** Negotiation, a message and the end of the stream without waiting for an answer; the ack. */
-  allAtOnce: async ({ actor, frames }) => {
+  allAtOnce: async ({ actor, frames, before = [] }) => {
     const session = await attackers.get(actor).session()
     const stream = await session.stream()
-    const negotiation = lines(MULTISTREAM, COMMS)
+    const negotiation = lines(MULTISTREAM, ...before, COMMS)
     const message = Buffer.from([2, 7, 7])
     if (frames === 1) await stream.send(Buffer.concat([negotiation, message]), Flag.fin)
     else {
@@ -216,8 +250,7 @@ const methods = {
       ]
       await session.send(Buffer.concat(pieces.map(frame)))
     }
-    await readLine(stream)
-    await readLine(stream)
+    for (let i = 0; i < before.length + 2; i++) await readLine(stream)
     const status = await stream.readAck()
     await stream.closed
     return status
@@ -270,6 +303,18 @@ const methods = {
     const { current } = attackers.get(actor)
     await current.frame({ type: Type.goAway, length: code })
     return current.wire.closed
+  },
+  /** The beginning of a message, the end of its stream and that of the connection, all at once. */
+  cutAndLeave: async ({ actor }) => {
+    const session = await attackers.get(actor).session()
+    const stream = await session.messages()
+    const pieces = [
+      { type: Type.data, stream: stream.id, body: Buffer.from([5, 1, 2]) },
+      { type: Type.windowUpdate, flags: Flag.fin, stream: stream.id },
+      { type: Type.goAway }
+    ]
+    await session.send(Buffer.concat(pieces.map(frame)))
+    return session.wire.closed
   },
   /** Asks for protocols that the node does not have, as nodes of other implementations do; the answers. */
   ask: async ({ actor, protocols }) => {

@@ -189,6 +189,27 @@ export const peerAttacks = {
     }
     await Promise.allSettled(Array.from({ length: 32 }, refused))
   }),
+  /** Of messages that never end. */
+  'a flood of frames of one byte': onSession(async session => {
+    const streams = await Promise.all(Array.from({ length: 200 }, async () => session.messages()))
+    for (const stream of streams) await stream.send(varint(4_000))
+    const body = Buffer.alloc(1)
+    const round = Buffer.concat(streams.map(({ id }) => frame({ type: Type.data, stream: id, body })))
+    while (session.open) await session.send(round)
+  }),
+  /** Each stream carries a message in the end. */
+  'a flood of protocols that are not spoken': onSession(async session => {
+    const names = lines(MULTISTREAM, ...Array.from({ length: 29 }, (_, i) => `/${i}`), COMMS)
+    const body = Buffer.concat([names, Buffer.from([1, 7])])
+    const one = async () => {
+      while (session.open) {
+        const stream = await session.stream()
+        await stream.send(body, Flag.fin)
+        await stream.closed
+      }
+    }
+    await Promise.allSettled(Array.from({ length: 32 }, one))
+  }),
   'a flood of streams without a message': onSession(async session => {
     const silent = async () => {
       while (session.open) {

@@ -266,5 +266,24 @@ export const floods = {
       }
     }
     await end(session.wire)
+  },
+  /** So many of them, each a whole stream, and many streams in one piece, so that the answers fill what is written. */
+  'messages on streams of their own': async (peer, bytes, { count }) => {
+    const session = await peer.session()
+    const body = Buffer.concat([lines(MULTISTREAM, COMMS), Buffer.from([1, 7])])
+    for (let left = count; left > 0; left -= 200) {
+      const streams = Array.from({ length: 200 }, () => session.reserveStream())
+      const opened = streams.map(({ id }) =>
+        Buffer.concat([
+          frame({ type: Type.windowUpdate, flags: Flag.syn, stream: id }),
+          frame({ type: Type.data, flags: Flag.fin, stream: id, body })
+        ])
+      )
+      await session.send(Buffer.concat(opened))
+      await Promise.all(streams.map(async stream => stream.closed))
+      if (!session.open) throw new Error('the node has ended the connection')
+      for (const { id } of streams) session.streams.delete(id)
+    }
+    await end(session.wire)
   }
 }

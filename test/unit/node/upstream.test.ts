@@ -65,6 +65,7 @@ describe('upstream is as it was read', () => {
     const [ours, theirs] = multiaddrConnectionPair()
     expect(ours).toHaveProperty('onData')
     expect((ours as unknown as { readBuffer: unknown }).readBuffer).toBeInstanceOf(Uint8ArrayList)
+    expect(ours).toHaveProperty('readStatus', 'readable')
     theirs.abort(new Error('over'))
     ours.abort(new Error('over'))
   })
@@ -75,7 +76,9 @@ describe('upstream is as it was read', () => {
     for (const name of ['streamId', 'maxMessageSize', 'state', 'recvWindow', 'recvWindowCapacity']) {
       expect((stream as unknown as Record<string, unknown>)[name], name).toBeTypeOf('number')
     }
-    expect(stream).toHaveProperty('sendWindowUpdate')
+    for (const name of ['sendWindowUpdate', 'handleData', 'handleWindowUpdate']) {
+      expect((stream as unknown as Record<string, unknown>)[name], name).toBeTypeOf('function')
+    }
     theirs.abort(new Error('over'))
     ours.abort(new Error('over'))
   })
