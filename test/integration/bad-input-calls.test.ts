@@ -90,7 +90,7 @@ test('the sender channel refuses what is no command, no peer, no address and no 
       `dial at ${name}`,
       'ERR_INVALID_ADDRESS',
       () => sender.dial(other, any(address)),
-      'dial address'
+      'address'
     ])
   }
   cases.push(

@@ -78,7 +78,7 @@ const handler = {
         address: '',
         id: command.id
       })
-      const { job, ...parameters } = JSON.parse(command.address)
+      const { job, ...parameters } = JSON.parse(command.addresses[0])
       jobs[job](parameters)
     }
   }
