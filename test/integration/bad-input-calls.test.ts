@@ -86,12 +86,7 @@ test('the sender channel refuses what is no command, no peer, no address and no 
     ["'127.0.0.1:0'", '127.0.0.1:0']
   ]
   for (const [name, address] of [...addresses, ["'0.0.0.0:1'", '0.0.0.0:1'], ["'a b:1'", 'a b:1']]) {
-    cases.push([
-      `dial at ${name}`,
-      'ERR_INVALID_ADDRESS',
-      () => sender.dial(other, any(address)),
-      'address'
-    ])
+    cases.push([`dial at ${name}`, 'ERR_INVALID_ADDRESS', () => sender.dial(other, any(address)), 'address'])
   }
   cases.push(
     ['dial oneself', 'ERR_INVALID_PEER_ID', () => sender.dial(self, '127.0.0.1:1'), self, 'own peer ID'],

@@ -145,7 +145,11 @@ const MEMBERS = new Set([
 /** Declarations that are exported, their members at every depth, and the literals of unions of nothing else. */
 function* publicItems(node: Node, exported: boolean): Generator<Node> {
   // What `#private` stands for is not told.
-  if (node['accessibility'] === 'private' || node['key']?.type === 'PrivateIdentifier') return
+  if (
+    node['accessibility'] === 'private' ||
+    (isNode(node['key']) && node['key'].type === 'PrivateIdentifier')
+  )
+    return
   const { declaration } = node as Node & { declaration?: Node | null }
   const isExport = node.type === 'ExportNamedDeclaration' && isNode(declaration)
   if (isExport || (exported && MEMBERS.has(node.type))) yield node
