@@ -4,9 +4,9 @@
 
 /** Why a peer is no longer reachable. A program may switch on it; the text beside it is for people. */
 export type DisconnectCode =
-  /** the remote ended the connection in an orderly way */
+  /** the remote ended the connection: it parted, was stopped or barred this node, or its process ended */
   | 'remote-closed'
-  /** the connection broke: reset, or an error of the network */
+  /** the connection broke: an error of the network, or a reset that came without a word of the remote */
   | 'lost'
   /** nothing was heard of the peer for three heartbeats, or it did not answer when it was asked */
   | 'silent'

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises'
 import { connect } from 'node:net'
 import { generatePrivateKey, peerIdFromPrivateKey, publicKeyHash } from 'bitvmx-p2p'
-import type { KeyType, P2pErrorCode, P2pEvent } from 'bitvmx-p2p'
+import type { DialFailure, KeyType, P2pErrorCode, P2pEvent } from 'bitvmx-p2p'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import {
   bareAddress,
@@ -45,6 +45,7 @@ async function part(from: LocalNode, to: LocalNode): Promise<void> {
 /** How a dial failed, and what else was told about it. */
 interface Failure {
   code: P2pErrorCode
+  why: DialFailure | undefined
   message: string
   others: P2pEvent[]
 }
@@ -56,12 +57,12 @@ async function failedDial(from: LocalNode, peerId: string, address: string): Pro
   const error = await from.event({ type: 'Error', id, peerId })
   await from.settled()
   const others = from.events.slice(before).filter(event => event !== error)
-  return { code: error.code, message: error.message, others }
+  return { code: error.code, why: error.why, message: error.message, others }
 }
 
 /** One Error that says so, and not a word of anybody being connected. */
-function failure(code: P2pErrorCode, words: RegExp): Failure {
-  return { code, message: expect.stringMatching(words) as string, others: [] }
+function failure(why: DialFailure, code: P2pErrorCode, words: RegExp): Failure {
+  return { code, why, message: expect.stringMatching(words) as string, others: [] }
 }
 
 describe('a dial that succeeds', () => {
@@ -255,7 +256,9 @@ describe('a dial that fails', () => {
       const before = bob.events.length
       const wanted = peerIdFromPrivateKey(await generatePrivateKey(type))
       const words = new RegExp(`${portOf(bob)} is .*, wanted ${wanted}`)
-      expect(await failedDial(alice, wanted, bareAddress(bob))).toEqual(failure('ERR_PEER_MISMATCH', words))
+      expect(await failedDial(alice, wanted, bareAddress(bob))).toEqual(
+        failure('mismatch', 'ERR_PEER_MISMATCH', words)
+      )
       // The ID of an RSA key is a hash, which Noise cannot compare: bob learns only afterwards that he was not meant.
       if (type === 'RSA') await bob.event({ type: 'Disconnected', peerId: alice.peerId })
       await bob.settled()
@@ -267,7 +270,7 @@ describe('a dial that fails', () => {
   test('says that the connection was refused where nothing listens', async () => {
     const words = /connection refused: nothing listens there/
     expect(await failedDial(alice, stranger, await closedAddress())).toEqual(
-      failure('ERR_DIAL_FAILED', words)
+      failure('refused', 'ERR_DIAL_FAILED', words)
     )
   })
 
@@ -275,27 +278,29 @@ describe('a dial that fails', () => {
     // A broadcast address: the kernel refuses to connect to it.
     const words = /unreachable \((ENETUNREACH|EHOSTUNREACH|EADDRNOTAVAIL)\)/
     expect(await failedDial(alice, stranger, '127.255.255.255:4001')).toEqual(
-      failure('ERR_DIAL_FAILED', words)
+      failure('unreachable', 'ERR_DIAL_FAILED', words)
     )
   })
 
   test('says that a name cannot be resolved', async () => {
     const words = /the name cannot be resolved \((ENOTFOUND|EAI_AGAIN)\)/
     expect(await failedDial(alice, stranger, 'no-such-host.invalid:4001')).toEqual(
-      failure('ERR_DIAL_FAILED', words)
+      failure('not-resolved', 'ERR_DIAL_FAILED', words)
     )
   })
 
   test('says that it timed out when the server there never speaks', async () => {
     const address = await startTcpServer(() => {})
     const words = /timed out: no connection in 500 ms/
-    expect(await failedDial(hasty, stranger, address)).toEqual(failure('ERR_DIAL_FAILED', words))
+    expect(await failedDial(hasty, stranger, address)).toEqual(failure('timed-out', 'ERR_DIAL_FAILED', words))
   })
 
   test('says that it timed out when the node there never admits it', async () => {
     const { peerId, addresses } = await startLibp2p({ mute: true })
     const words = /timed out: connected, but not admitted in 500 ms/
-    expect(await failedDial(hasty, peerId, addresses[0]!)).toEqual(failure('ERR_DIAL_FAILED', words))
+    expect(await failedDial(hasty, peerId, addresses[0]!)).toEqual(
+      failure('timed-out', 'ERR_DIAL_FAILED', words)
+    )
   })
 
   test.for([
@@ -306,7 +311,9 @@ describe('a dial that fails', () => {
     async ([, accept]) => {
       const address = await startTcpServer(accept)
       const words = /handshake did not complete: .*not multistream-select/
-      expect(await failedDial(alice, stranger, address)).toEqual(failure('ERR_DIAL_FAILED', words))
+      expect(await failedDial(alice, stranger, address)).toEqual(
+        failure('mismatch', 'ERR_DIAL_FAILED', words)
+      )
     }
   )
 
@@ -318,14 +325,16 @@ describe('a dial that fails', () => {
     async ([, accept]) => {
       const address = await startTcpServer(accept)
       const words = /handshake did not complete: .*(the remote closed the connection)/
-      expect(await failedDial(alice, stranger, address)).toEqual(failure('ERR_DIAL_FAILED', words))
+      expect(await failedDial(alice, stranger, address)).toEqual(failure('denied', 'ERR_DIAL_FAILED', words))
     }
   )
 
   test('says that the node there does not speak the protocol', async () => {
     const { peerId, addresses } = await startLibp2p()
     const words = /does not speak \/bitvmx\/comms\/1\.0\.0/
-    expect(await failedDial(alice, peerId, addresses[0]!)).toEqual(failure('ERR_DIAL_FAILED', words))
+    expect(await failedDial(alice, peerId, addresses[0]!)).toEqual(
+      failure('mismatch', 'ERR_DIAL_FAILED', words)
+    )
   })
 
   test('says that the remote denied it, and there who was turned away', async () => {
@@ -333,7 +342,7 @@ describe('a dial that fails', () => {
     hasty.p2p.allowList.replace([{ peerId: stranger }])
     const words = /denied by the remote/
     expect(await failedDial(alice, hasty.peerId, bareAddress(hasty))).toEqual(
-      failure('ERR_DIAL_FAILED', words)
+      failure('denied', 'ERR_DIAL_FAILED', words)
     )
     const { message } = await hasty.event({ type: 'Error', code: 'ERR_NOT_ALLOWED', peerId: alice.peerId })
     expect(message).toMatch(/from 127\.0\.0\.1 was turned away: .*not on the allow list/)
@@ -349,7 +358,7 @@ describe('a dial that fails', () => {
     onTestFinished(() => hasty.p2p.allowList.replace('allow-all'))
     hasty.p2p.allowList.replace(ips.length === 0 ? [] : [{ peerId: bob.peerId, ips: [...ips] }])
     expect(await failedDial(hasty, bob.peerId, `${host}:${portOf(bob)}`)).toEqual(
-      failure('ERR_NOT_ALLOWED', words)
+      failure('denied', 'ERR_NOT_ALLOWED', words)
     )
     await bob.settled()
     expect(bob.count({ type: 'Connected', peerId: hasty.peerId })).toBe(0)
