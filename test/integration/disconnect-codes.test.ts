@@ -24,7 +24,7 @@ test.each([
   ['parted', ['remote-closed'], 'parts', (alice, bob) => void alice.p2p.sender.disconnectFrom(bob.peerId)],
   ['stopped', ['remote-closed'], 'is stopped', alice => alice.p2p.stop()],
   // The goodbye and the reset that follows it race.
-  ['removed', ['remote-closed', 'lost'], 'removes the other', (alice, bob) => alice.p2p.allowList.replace([])]
+  ['removed', ['remote-closed', 'lost'], 'removes the other', alice => alice.p2p.allowList.replace([])]
 ] satisfies Array<[DisconnectCode, DisconnectCode[], string, (alice: LocalNode, bob: LocalNode) => void]>)(
   '%s here, and one of %j there, when one %s',
   async (here, there, _, end) => {
