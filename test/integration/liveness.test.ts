@@ -236,6 +236,38 @@ describe('a line that goes silent', () => {
   })
 })
 
+describe('a slow line with much on it', () => {
+  const patient = { messageTimeoutMs: 600_000, ackTimeoutMs: 60_000 }
+
+  test.for([
+    ['256 kB/s, 4 MiB, heartbeats of 2 s', 256_000, 4, 2_000, false],
+    ['64 kB/s, 8 MiB, heartbeats of 10 s', 64_000, 8, 10_000, true]
+  ] as const)(
+    'stays up, also when the receiver is full: %s',
+    { timeout: 400_000 },
+    async ([, bytesPerSecond, mebibytes, heartbeatMs, isLong], { skip }) => {
+      if (isLong && !LONG) skip()
+      const proxy = startProgram('throttle.mjs')
+      onTestFinished(() => proxy.kill())
+      const init = { heartbeatMs, limits: patient }
+      const [alice, bob] = await Promise.all([
+        startLocal(init),
+        startNode({ heartbeatMs, limits: { ...patient, receiverMessages: 1 } })
+      ])
+      const port = await proxy.call<number>('start', { port: portOf(bob), bytesPerSecond })
+      alice.dial(bob, `127.0.0.1:${port}`)
+      await alice.event({ type: 'Connected', peerId: bob.peerId })
+      const ids = Array.from({ length: mebibytes }, () => alice.sendMsg(bob, new Uint8Array(2 ** 20)))
+      for (const [i, id] of ids.entries()) {
+        const expected = i === 0 ? { ok: true } : { reason: 'refused-full' }
+        expect(await alice.event({ type: 'Status', id }, 380_000)).toMatchObject(expected)
+      }
+      expect(alice.count({ type: 'Disconnected' })).toBe(0)
+      expect(await buckets(alice)).toEqual([])
+    }
+  )
+})
+
 describe('a network that drops every packet', () => {
   // A namespace of its own, with nothing in it but its own loopback: no other network is touched.
   const IN_NAMESPACE = ['unshare', '-rn', 'sh', '-c', 'ip link set lo up && exec "$0" "$@"']

@@ -4,11 +4,12 @@
  */
 import '../../../src/node/polyfill.ts'
 import { readFileSync } from 'node:fs'
-import type { Server } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import type { Logger } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { multiaddrConnectionPair } from '@libp2p/utils'
+import { multiaddr } from '@multiformats/multiaddr'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { describe, expect, it } from 'vitest'
 
@@ -53,10 +54,13 @@ describe('upstream is as it was read', () => {
       'onCreateStream',
       'handleFrame',
       'handleStreamMessage',
-      'sendFrame'
+      'sendFrame',
+      'sendPing',
+      'handlePingResponse'
     ]) {
       expect(muxer[name], name).toBeTypeOf('function')
     }
+    expect(muxer).toMatchObject({ nextPingID: expect.any(Number) as number, rtt: -1 })
     theirs.abort(new Error('over'))
     ours.abort(new Error('over'))
   })
@@ -81,6 +85,26 @@ describe('upstream is as it was read', () => {
     }
     theirs.abort(new Error('over'))
     ours.abort(new Error('over'))
+  })
+
+  it('a connection over TCP has no timer of its own when its time is 0', async () => {
+    const transport = tcp({ inboundSocketInactivityTimeout: 0, outboundSocketInactivityTimeout: 0 })({
+      logger: { forComponent: () => silent }
+    })
+    const sockets: Socket[] = []
+    const upgrader = {
+      createInboundAbortSignal: () => new AbortController().signal,
+      upgradeInbound: async (connection: { socket: Socket }) => void sockets.push(connection.socket),
+      upgradeOutbound: async (connection: { socket: Socket }) => void sockets.push(connection.socket)
+    } as never
+    const listener = transport.createListener({ upgrader })
+    await listener.listen(multiaddr('/ip4/127.0.0.1/tcp/0'))
+    const signal = AbortSignal.timeout(5_000)
+    await transport.dial(listener.getAddrs()[0]!, { upgrader, signal })
+    await expect.poll(() => sockets).toHaveLength(2)
+    for (const { timeout } of sockets) expect(timeout).toBe(0)
+    for (const socket of sockets) socket.destroy()
+    await listener.close()
   })
 
   it('a TCP listener has its server, with one listener for connections', () => {
