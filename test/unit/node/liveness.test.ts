@@ -150,7 +150,7 @@ describe('a timer that goes off late', () => {
 })
 
 describe('whoever wants to know now', () => {
-  it('hears of another when it is heard', async () => {
+  it('hears of a peer when it is heard', async () => {
     const scene = new Scene(0)
     scene.clock.advance(1_000)
     const alive = scene.liveness.confirm(5_000)

@@ -290,6 +290,39 @@ describe('a peer with two connections', () => {
   })
 })
 
+describe('whether a peer is there', () => {
+  it('is known without asking when it was heard within the last second', async () => {
+    const scene = new Scene()
+    const { connection, link } = scene.connect('outbound')
+    const { pings } = connection
+    scene.clock.advance(999)
+    expect(await scene.peer.confirmAlive(5_000)).toBe(true)
+    expect(connection.pings).toBe(pings)
+    link.ask()
+    const asked = scene.peer.confirmAlive(5_000)
+    connection.hear()
+    expect(await asked).toBe(true)
+  })
+
+  it('is asked of a peer that has been quiet, and denied when it stays silent', async () => {
+    const scene = new Scene()
+    const { connection } = scene.connect('outbound')
+    scene.clock.advance(1_000)
+    const answered = scene.peer.confirmAlive(5_000)
+    scene.clock.advance(4_999)
+    connection.hear()
+    expect(await answered).toBe(true)
+    scene.clock.advance(1_000)
+    const silent = scene.peer.confirmAlive(5_000)
+    scene.clock.advance(5_000)
+    expect(await silent).toBe(false)
+  })
+
+  it('is denied without a connection', async () => {
+    expect(await new Scene().peer.confirmAlive(5_000)).toBe(false)
+  })
+})
+
 describe('a message stream that the peer does not agree to', () => {
   /** A connection that never answers the opening of a stream. */
   async function withoutAnswer(): Promise<Scene & ReturnType<Scene['connect']>> {
