@@ -1,1 +1,1 @@
-export { NameError, Names, type Dns, type NamesInit, type ResultOrder } from './names.ts'
+export { NameError, Names, QUERY, type Dns, type NamesInit, type ResultOrder } from './names.ts'

@@ -20,8 +20,12 @@ export type Family = 0 | 4 | 6
 /** The values of `dns.setDefaultResultOrder`. */
 export type ResultOrder = 'verbatim' | 'ipv4first' | 'ipv6first'
 
-/** A server is given so long at first, in milliseconds, and once more twice as long. */
-const QUERY = { timeout: 2_000, tries: 2 }
+/**
+ * A server is given so long at first, in milliseconds, and longer each further time. Newer c-ares take less than that from
+ * a server that has been quick, down to 250 ms: so two tries would call a name dead when one datagram is lost and the
+ * server hesitates. A dial has a time of its own.
+ */
+export const QUERY = { timeout: 2_000, tries: 4 }
 /**
  * When one family's addresses are there, those of the other are waited for so long, in milliseconds. RFC 8305, section
  * 3, takes 50 because it lets later ones join; here they do not.

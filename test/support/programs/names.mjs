@@ -3,6 +3,7 @@
 import { setDefaultResultOrder } from 'node:dns'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { isMainThread, parentPort, Worker } from 'node:worker_threads'
 import { generatePrivateKey, P2p, peerIdFromPrivateKey } from 'bitvmx-p2p'
 import { startDnsServer } from './dns-server.mjs'
 
@@ -99,8 +100,17 @@ const scenarios = {
   }
 }
 
+// The name server reads on a thread of its own: what nobody reads in time, the system drops.
+if (!isMainThread) {
+  await startDnsServer(answer, 53)
+  parentPort.postMessage('listening')
+  await once(parentPort, 'message')
+}
+const server = new Worker(new URL(import.meta.url))
+await once(server, 'message')
+server.unref()
+
 const [scenario, argument] = process.argv.slice(2)
-await startDnsServer(answer, 53)
 const result = await scenarios[scenario](argument)
 process.send({ ...result, at: Date.now() }, () => {
   // The end of the process is part of what is tried; it is not waited for by the nodes that run in it.

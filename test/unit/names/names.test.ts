@@ -3,7 +3,7 @@ import { Resolver } from 'node:dns/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { Names } from '../../../src/names/index.ts'
+import { Names, QUERY } from '../../../src/names/index.ts'
 import type { Dns, NamesInit } from '../../../src/names/index.ts'
 import { startDnsServer } from '../../support/programs/dns-server.mjs'
 import { FakeClock } from '../protocol/support.ts'
@@ -265,4 +265,29 @@ it('hundreds of dead names delay none that a real name server knows', async () =
   expect(dead).toBe(0)
   controller.abort()
   await Promise.all(all)
+})
+
+it('a name is not dead when a quick name server loses two questions', async () => {
+  let lost = 0
+  const server = await startDnsServer(name => {
+    if (name === 'slow.example' && lost < 2) {
+      lost++
+      return undefined
+    }
+    return ['127.0.0.1']
+  })
+  onTestFinished(server.close)
+  const names = new Names({
+    clock: { now: () => performance.now(), after: () => () => {} },
+    order: 'verbatim',
+    hostsPath,
+    dns: () => {
+      const resolver = new Resolver(QUERY)
+      resolver.setServers([server.address])
+      return resolver
+    }
+  })
+  for (let i = 0; i < 40; i++) await names.resolve(`quick-${i}.example`, 4, never)
+  expect(await names.resolve('slow.example', 4, never)).toEqual(['127.0.0.1'])
+  expect(lost).toBe(2)
 })
