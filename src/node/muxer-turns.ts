@@ -42,10 +42,12 @@ export function readInTurns(muxer: ReadMuxer, connection: MessageStream, init: M
         onData(data)
         return
       }
+      // Cut off first: whoever reads the batch may free its memory, which then has no length to cut by.
+      const rest = cut(data, bytes, data.byteLength)
       onData(cut(data, 0, bytes))
       // What follows a fault in the same piece is for nobody.
       if (isOver()) return
-      data = cut(data, bytes, data.byteLength)
+      data = rest
       if (share.spent) {
         held = new Uint8ArrayList(data)
         return

@@ -52,7 +52,10 @@ const answersWith = hex =>
 /** Writes batches until the node ends the connection. */
 const flood = make =>
   onSession(async session => {
-    const stream = await session.messages()
+    // Whoever has flooded before may be hung up on over this stream already.
+    const stream = await session.messages().catch(err => {
+      if (session.open) throw err
+    })
     while (session.open)
       await session.send(Buffer.concat(Array.from({ length: BATCH }, () => make(session, stream))))
   })
