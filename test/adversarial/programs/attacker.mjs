@@ -38,7 +38,7 @@ class Attacker {
 
   /** The connection in use, or a new one. */
   async session() {
-    if (this.current?.open === true) return this.current
+    if (this.current?.open === true && this.current.spent !== true) return this.current
     this.opening ??= this.open().finally(() => (this.opening = undefined))
     return this.opening
   }
