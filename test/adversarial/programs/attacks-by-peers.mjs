@@ -24,10 +24,10 @@ const writes = (hex, { end = false } = {}) =>
     if (end) await stream.end()
   })
 
-/** On the peer's connection; settles when the node has ended it. */
+/** On the peer's connection; settles when the node has ended it, which it may in the middle of the offence. */
 const onSession = act => async peer => {
   const session = await peer.session()
-  await act(session, peer)
+  await act(session, peer).catch(err => console.error(`hung up on: ${err.message}`))
   return session.wire.closed
 }
 
@@ -52,10 +52,7 @@ const answersWith = hex =>
 /** Writes batches until the node ends the connection. */
 const flood = make =>
   onSession(async session => {
-    // Whoever has flooded before may be hung up on over this stream already.
-    const stream = await session.messages().catch(err => {
-      if (session.open) throw err
-    })
+    const stream = await session.messages()
     while (session.open)
       await session.send(Buffer.concat(Array.from({ length: BATCH }, () => make(session, stream))))
   })
