@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import type { ResolverOptions } from 'node:dns'
 import { Resolver } from 'node:dns/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -238,22 +239,27 @@ describe('look-ups', () => {
   })
 })
 
+/** Names that c-ares asks of a server of the test's. */
+function askingAt(address: string, options?: ResolverOptions): Names {
+  return new Names({
+    clock: { now: () => performance.now(), after: () => () => {} },
+    order: 'verbatim',
+    hostsPath,
+    dns: () => {
+      const resolver = new Resolver(options)
+      resolver.setServers([address])
+      return resolver
+    }
+  })
+}
+
 it('hundreds of dead names delay none that a real name server knows', async () => {
   const server = await startDnsServer((name, family) => {
     if (name.startsWith('dead')) return undefined
     return family === 4 ? ['127.0.0.1'] : []
   })
   onTestFinished(server.close)
-  const names = new Names({
-    clock: { now: () => performance.now(), after: () => () => {} },
-    order: 'verbatim',
-    hostsPath,
-    dns: () => {
-      const resolver = new Resolver()
-      resolver.setServers([server.address])
-      return resolver
-    }
-  })
+  const names = askingAt(server.address)
   const controller = new AbortController()
   let dead = 0
   const look = async (name: string): Promise<void> => {
@@ -277,16 +283,7 @@ it('a name is not dead when a quick name server loses two questions', async () =
     return ['127.0.0.1']
   })
   onTestFinished(server.close)
-  const names = new Names({
-    clock: { now: () => performance.now(), after: () => () => {} },
-    order: 'verbatim',
-    hostsPath,
-    dns: () => {
-      const resolver = new Resolver(QUERY)
-      resolver.setServers([server.address])
-      return resolver
-    }
-  })
+  const names = askingAt(server.address, QUERY)
   for (let i = 0; i < 40; i++) await names.resolve(`quick-${i}.example`, 4, never)
   expect(await names.resolve('slow.example', 4, never)).toEqual(['127.0.0.1'])
   expect(lost).toBe(2)
