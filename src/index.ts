@@ -34,9 +34,8 @@ export type {
   Offender,
   P2pEvent,
   PriorityEvent,
-  Receiver,
-  RecvOptions,
   RuntimeSnapshot,
-  Sender,
   StatusFailure
-} from './channels/index.ts'
+} from './bridge/index.ts'
+export type { Receiver, RecvOptions } from './application/receiver.ts'
+export type { Sender } from './application/sender.ts'

@@ -4,19 +4,15 @@ import type { Endpoint } from './addresses/index.ts'
 import { createAllowList, createRuntime } from './application/controls.ts'
 import type { AllowList, Runtime } from './application/controls.ts'
 import { RuntimeThread } from './application/runtime-thread.ts'
-import {
-  Books,
-  createDroppedMemory,
-  createSender,
-  DOORBELL,
-  DroppedSource,
-  P2pEventSource,
-  QueueReader,
-  QueueWriter,
-  ReceiverChannel,
-  Word
-} from './channels/index.ts'
-import type { P2pEvent, PriorityEvent, Receiver, Sender, SenderChannel } from './channels/index.ts'
+import { SendLedgers } from './application/send-ledger.ts'
+import { createDroppedMemory, DOORBELL, QueueReader, QueueWriter, Word } from './bridge/index.ts'
+import { createSender } from './application/sender.ts'
+import { DroppedSource } from './application/dropped-source.ts'
+import { P2pEventSource } from './application/event-source.ts'
+import { ReceiverChannel } from './application/receiver.ts'
+import type { P2pEvent, PriorityEvent } from './bridge/index.ts'
+import type { Receiver } from './application/receiver.ts'
+import type { Sender, SenderChannel } from './application/sender.ts'
 import { P2pError, shown } from './errors.ts'
 import { canonicalPeerId, peerIdFromPrivateKey, privateKeyBytes } from './identity/index.ts'
 import type { PrivateKeyInput } from './identity/index.ts'
@@ -160,9 +156,9 @@ function assemble(addr: string | string[], privk: PrivateKeyInput, given: P2pOpt
   const fetch = (): void => thread.fetch()
   const eventQueue = new QueueReader(fetch)
   const droppedQueue = new QueueReader(fetch)
-  const books = new Books()
+  const ledgers = new SendLedgers()
   const dials = new Map<number, string>()
-  const source = new P2pEventSource(control, eventQueue, books, dials)
+  const source = new P2pEventSource(control, eventQueue, ledgers, dials)
   const awaiting = {
     assertAlive: () => thread.assertAlive(),
     waiting: (change: 1 | -1) => thread.keepAlive(change)
@@ -184,7 +180,7 @@ function assemble(addr: string | string[], privk: PrivateKeyInput, given: P2pOpt
   const sender = createSender({
     control,
     queue: new QueueWriter(notice => thread.post({ queue: 'commands', ...notice })),
-    books,
+    ledgers,
     dials,
     limits: senderLimits(options),
     self: peerId,

@@ -54,7 +54,7 @@ export function ipOfMultiaddr(text: string): string | undefined {
  *
  * @param ip an IP address in any text form; any other text is its own subject
  */
-export function rateSubject(ip: string): string {
+export function addressKey(ip: string): string {
   const normalized = normalizeIp(ip) ?? ip
   if (isIP(normalized) !== 6) return normalized
   return `${formatIp(maskGroups(ipGroups(normalized), 64))}/64`

@@ -1,5 +1,5 @@
-import type { RuntimeSnapshot } from '../channels/index.ts'
-import { RuntimeState, Word } from '../channels/index.ts'
+import type { RuntimeSnapshot } from '../bridge/index.ts'
+import { RuntimeState, Word } from '../bridge/index.ts'
 import type { AllowListContent, AllowListEntry } from '../allow-list/index.ts'
 import type { RuntimeThread } from './runtime-thread.ts'
 

@@ -1,6 +1,6 @@
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
 import type { MessagePort, Worker } from 'node:worker_threads'
-import { createControlBlock, DOORBELL, hasEnded, RuntimeState, Word } from '../channels/index.ts'
+import { createControlBlock, DOORBELL, hasEnded, RuntimeState, Word } from '../bridge/index.ts'
 import type {
   ControlBlock,
   ControlRequest,
@@ -10,7 +10,7 @@ import type {
   StartedMessage,
   ToApplication,
   ToRuntime
-} from '../channels/index.ts'
+} from '../bridge/index.ts'
 import { P2pError } from '../errors.ts'
 import { clearTimeout, now, setTimeout, soon } from '../intrinsics.ts'
 import { plainly, startWorker } from './crossing.ts'

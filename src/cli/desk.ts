@@ -1,4 +1,5 @@
-import type { P2p, P2pEvent } from '../index.ts'
+import type { P2p } from '../p2p.ts'
+import type { P2pEvent } from '../bridge/index.ts'
 import type { Contact, DialOutcome, Tally } from './duties.ts'
 
 /** A BitVMX node looks at its channels every 10 ms; here a message that comes sooner ends the wait. */

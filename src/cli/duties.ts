@@ -3,7 +3,8 @@
  * processes' own channel to each other; it is for choreography and display. What the participants have to say to one
  * another goes through bitvmx-p2p.
  */
-import type { KeyType, Limits } from '../index.ts'
+import type { KeyType } from '../identity/index.ts'
+import type { Limits } from '../options.ts'
 
 /** Where a participant can be dialled. */
 export interface Contact {

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs'
-import type { KeyType, PrivateKeyInput } from '../index.ts'
+import type { KeyType, PrivateKeyInput } from '../identity/index.ts'
 import { HELP, parse, UsageError } from './usage.ts'
 
 const KEY_TYPES: readonly KeyType[] = ['Ed25519', 'secp256k1', 'RSA']

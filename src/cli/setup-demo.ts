@@ -1,5 +1,6 @@
-import { formatAllowList } from '../index.ts'
-import type { AllowListEntry, KeyType } from '../index.ts'
+import { formatAllowList } from '../allow-list/index.ts'
+import type { AllowListEntry } from '../allow-list/index.ts'
+import type { KeyType } from '../identity/index.ts'
 import type { Crew } from './crew.ts'
 import type { DialOutcome, PhaseProgress, Rejection } from './duties.ts'
 import { bytes, duration, portOf, printable, short } from './format.ts'

@@ -1,4 +1,4 @@
-import { giveSlab, takeSlab } from '../slabs.ts'
+import { giveSlab, takeSlab } from '../memory/index.ts'
 import { PREFIX_INCOMPLETE, PREFIX_NOT_MINIMAL, PREFIX_TOO_LONG, prefixBytes, readPrefix } from './prefix.ts'
 import { MAX_PREFIX_BYTES } from './constants.ts'
 

@@ -1,6 +1,6 @@
 import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { ipOfMultiaddr, rateSubject } from '../addresses/index.ts'
+import { ipOfMultiaddr, addressKey } from '../addresses/index.ts'
 import type { AllowList } from '../allow-list/index.ts'
 import { publicKeyHashOf } from '../identity/index.ts'
 
@@ -88,7 +88,7 @@ export function createGater(init: GaterInit): Required<ConnectionGater> {
     },
     denyInboundConnection: connection => {
       const ip = ipOfMultiaddr(connection.remoteAddr.toString())
-      if (ip === undefined || !isBarred(rateSubject(ip))) return false
+      if (ip === undefined || !isBarred(addressKey(ip))) return false
       denied({ reason: 'barred', direction: 'inbound', ip }, connection)
       return true
     },

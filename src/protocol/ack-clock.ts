@@ -61,10 +61,10 @@ export class AckClock {
     this.#times.clear()
   }
 
-  /** When the oldest message, `wireBytes` long, must be answered, as bytes last arrived at `heardAt`; there must be one. */
-  deadline(wireBytes: number, heardAt: number): number {
+  /** When the oldest message, `wireBytes` long, must be answered, as bytes last arrived at `lastReceivedAt`; there must be one. */
+  deadline(wireBytes: number, lastReceivedAt: number): number {
     const { ackTimeoutMs, msPerByte, maxDelayMs } = this.#limits
     const due = Math.max(this.#times.at(0), this.#answeredAt) + ackTimeoutMs + wireBytes * msPerByte
-    return Math.max(due, Math.min(due + maxDelayMs, heardAt + ackTimeoutMs))
+    return Math.max(due, Math.min(due + maxDelayMs, lastReceivedAt + ackTimeoutMs))
   }
 }

@@ -10,10 +10,9 @@ import {
   readPrefix
 } from '../framing/index.ts'
 import type { FrameRun } from '../framing/index.ts'
-import { eachPart } from '../parts.ts'
-import { release } from '../release.ts'
+import { eachPart, detach } from '../memory/index.ts'
 import { endStream } from './end-stream.ts'
-import type { MessageRoom, Place } from './message-room.ts'
+import type { MemoryReservation, Place } from './memory-reservation.ts'
 import { ReadPause } from './read-pause.ts'
 
 export interface InboxLimits {
@@ -28,7 +27,7 @@ export interface InboxInit {
   limits: InboxLimits
   clock: Clock
   /** When the connection that carries the stream last brought bytes of the peer, on the clock. */
-  heardAt: () => number
+  lastReceivedAt: () => number
   /** Calls the action once when the peer is next heard on that connection, if it is. */
   whenHeard: (action: () => void) => Cancel
   /** Whether messages are still wanted; if not, what arrives is neither taken nor answered. */
@@ -36,7 +35,7 @@ export interface InboxInit {
   /** Takes whole messages into the receiver channel, all or none; false: there is no room for all of them. */
   deliver: (run: FrameRun) => boolean
   /** Room for messages of the connection that are incomplete; while one finds none, reading waits. */
-  room: MessageRoom
+  room: MemoryReservation
   /** Messages that were refused because there was no room. */
   dropped: (messages: number, bytes: number) => void
   /** A message was refused as too large, which ends the stream. */
@@ -101,7 +100,7 @@ export class Inbox {
       if (this.#closed || !this.#init.listening()) return
       const fault = this.#decoder.push(part)
       // If no more than its header stands before a piece, nothing of another stream does.
-      release(part, MUXER_HEADER_BYTES)
+      detach(part, MUXER_HEADER_BYTES)
       if (fault === undefined) continue
       if (fault.kind === 'malformed') this.#fail(fault.reason)
       else this.#refuseTooLarge()
@@ -175,10 +174,10 @@ export class Inbox {
 
   /** Calls `late` when the time is over. A peer that is silent then has as long again from when it is next heard. */
   #deadline(late: () => void): Cancel {
-    const { clock, limits, heardAt, whenHeard } = this.#init
+    const { clock, limits, lastReceivedAt, whenHeard } = this.#init
     const ms = limits.messageTimeoutMs
     let cancel = clock.after(ms, () => {
-      if (clock.now() - heardAt() < QUIET_MS) late()
+      if (clock.now() - lastReceivedAt() < QUIET_MS) late()
       else cancel = whenHeard(() => (cancel = clock.after(ms, late)))
     })
     return () => cancel()

@@ -1,6 +1,6 @@
 export { ReadPause } from './read-pause.ts'
 export { Inbox, MUXER_HEADER_BYTES } from './inbox.ts'
 export type { InboxLimits } from './inbox.ts'
-export { MessageRoom } from './message-room.ts'
+export { MemoryReservation } from './memory-reservation.ts'
 export { Outbox } from './outbox.ts'
 export type { Outcome, OutboxLimits } from './outbox.ts'

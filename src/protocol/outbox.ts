@@ -2,7 +2,7 @@ import type { Stream } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
 import type { Cancel, Clock } from '../clock.ts'
 import { AckDecoder, AckStatus } from '../framing/index.ts'
-import { eachPart } from '../parts.ts'
+import { eachPart } from '../memory/index.ts'
 import { AckClock } from './ack-clock.ts'
 import type { AckLimits } from './ack-clock.ts'
 import { endStream } from './end-stream.ts'
@@ -28,7 +28,7 @@ export interface OutboxInit {
   /** Bytes sent to a stream, the last ones, that are not encrypted yet: their memory is still looked at. */
   unsent: (stream: Stream) => number
   /** When the connection that carries the stream last brought bytes of the peer, on the clock. */
-  heardAt: () => number
+  lastReceivedAt: () => number
   /** Calls the action once when the peer is next heard on that connection, if it is. */
   whenHeard: (action: () => void) => Cancel
   /** Whether more may be written on the stream now; `resume` is called when that changes. */
@@ -306,7 +306,7 @@ export class Outbox {
   #drop(): Stream | undefined {
     const stream = this.#stream
     this.#stream = undefined
-    this.#queue.forsake()
+    this.#queue.abandon()
     this.#detach?.()
     this.#detach = undefined
     this.#cancelTimer?.()
@@ -337,7 +337,7 @@ export class Outbox {
    */
   #giveUpWriting(stream: Stream, since: number): void {
     const late = this.#queue.inFlight - Math.max(this.#overdue.length, this.#sent().whole)
-    const isHeard = this.#init.heardAt() > since
+    const isHeard = this.#init.lastReceivedAt() > since
     this.#drop()
     this.#failInFlight(late)
     stream.abort(new Error('messages could not be written in time'))
@@ -358,7 +358,7 @@ export class Outbox {
 
   /** When the oldest message in flight that has not expired must be answered. */
   #deadline(): number {
-    return this.#awaited.deadline(this.#queue.wireLength(this.#overdue.length), this.#init.heardAt())
+    return this.#awaited.deadline(this.#queue.wireLength(this.#overdue.length), this.#init.lastReceivedAt())
   }
 
   #expireOverdue(): void {

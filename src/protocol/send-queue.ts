@@ -1,6 +1,5 @@
-import { copyInto } from '../copy.ts'
+import { copyInto, giveSlab, SMALL_BYTES, takeSlab } from '../memory/index.ts'
 import { prefixBytes, readPrefix } from '../framing/index.ts'
-import { giveSlab, SMALL_BYTES, takeSlab } from '../slabs.ts'
 import { NumberRing } from './ring.ts'
 
 /** At most so many bytes go to a stream in one `send`. */
@@ -11,7 +10,7 @@ interface Slab {
   /** Bytes in it. What is behind them is free, and has been shown to nobody. */
   filled: number
   /** What is left of a stream that was given up may hold views of it: it is not used again. */
-  stale: boolean
+  pinned: boolean
 }
 
 /**
@@ -69,7 +68,7 @@ export class SendQueue {
     for (let at = 0; at < frames.length;) {
       let slab = this.#slabs[this.#slabs.length - 1]
       if (slab === undefined || slab.filled === slab.bytes.length) {
-        slab = { bytes: takeSlab(frames.length - at > SMALL_BYTES), filled: 0, stale: false }
+        slab = { bytes: takeSlab(frames.length - at > SMALL_BYTES), filled: 0, pinned: false }
         this.#slabs.push(slab)
       }
       const fits = Math.min(slab.bytes.length - slab.filled, frames.length - at)
@@ -130,8 +129,8 @@ export class SendQueue {
   }
 
   /** The stream that messages were written to is given up. */
-  forsake(): void {
-    for (const slab of this.#slabs.slice(0, this.#nextSlab + 1)) slab.stale = true
+  abandon(): void {
+    for (const slab of this.#slabs.slice(0, this.#nextSlab + 1)) slab.pinned = true
   }
 
   /** The remote is known not to have read the messages in flight: they count as unwritten again. */
@@ -148,14 +147,14 @@ export class SendQueue {
     let written = this.#nextAt
     let unsent = -1
     while (this.#slabs.length > 0) {
-      const { bytes, filled, stale } = this.#slabs[0]!
+      const { bytes, filled, pinned } = this.#slabs[0]!
       if (this.#firstAt < bytes.length && this.#lengths.length > 0) return
       if (unsent < 0) {
         unsent = this.#unsent()
         for (let i = 0; i < this.#nextSlab; i++) written += this.#slabs[i]!.bytes.length
       }
       written -= filled
-      if (!stale && written >= unsent) giveSlab(bytes)
+      if (!pinned && written >= unsent) giveSlab(bytes)
       this.#slabs.shift()
       this.#firstAt -= filled
       if (this.#nextSlab > 0) this.#nextSlab--

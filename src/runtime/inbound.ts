@@ -1,9 +1,10 @@
 import type { Stream } from '@libp2p/interface'
-import type { DroppedWriter, EventWriter } from '../channels/index.ts'
+import type { DroppedWriter } from './dropped-writer.ts'
+import type { EventWriter } from './event-writer.ts'
 import type { Clock } from '../clock.ts'
-import { MAX_INBOUND_STREAMS } from '../node/index.ts'
-import type { Link, StreamUse } from '../node/index.ts'
-import { Inbox, MessageRoom } from '../protocol/index.ts'
+import { MAX_INBOUND_STREAMS } from '../libp2p/index.ts'
+import type { Link, StreamUse } from '../libp2p/index.ts'
+import { Inbox, MemoryReservation } from '../protocol/index.ts'
 import type { InboxLimits } from '../protocol/index.ts'
 import type { Peer } from './peer.ts'
 
@@ -23,7 +24,7 @@ export interface InboundStreamInit {
 /** Takes a stream that a peer has opened for his messages: what arrives on it goes to the receiver channel. */
 export function acceptStream(init: InboundStreamInit): void {
   const { peer, link, stream, clock, limits, events, dropped, use, malformed } = init
-  link.room ??= new MessageRoom(Math.max(limits.receiverBytes, limits.maxMessageBytes))
+  link.room ??= new MemoryReservation(Math.max(limits.receiverBytes, limits.maxMessageBytes))
   if (link.inboundStreams >= MAX_INBOUND_STREAMS) {
     const reason = `more than ${MAX_INBOUND_STREAMS} message streams at once`
     stream.abort(new Error(reason))
@@ -37,7 +38,7 @@ export function acceptStream(init: InboundStreamInit): void {
     stream,
     limits,
     clock,
-    heardAt: () => link.heardAt,
+    lastReceivedAt: () => link.lastReceivedAt,
     whenHeard: action => link.whenHeard(action),
     // A connection that is being ended delivers nothing more, even if bytes of it are still on their way up.
     listening: () => link.open,
@@ -45,7 +46,7 @@ export function acceptStream(init: InboundStreamInit): void {
     deliver: run => {
       use.served()
       if (!events.hasRoom(run.count, run.payloadBytes)) return false
-      events.data(peer.subject, run)
+      events.data(peer.receiverHandle, run)
       peer.received += run.count
       peer.bytesReceived += run.wireBytes
       return true

@@ -1,6 +1,6 @@
 import type { Stream } from '@libp2p/interface'
 import type { Cancel, Clock } from '../clock.ts'
-import type { Link } from '../node/index.ts'
+import type { Link } from '../libp2p/index.ts'
 
 export interface OpenStreamInit {
   clock: Clock
@@ -24,7 +24,7 @@ export async function openMessageStream(link: Link, init: OpenStreamInit): Promi
     const since = clock.now()
     link.ask()
     cancel = clock.after(timeoutMs / 2, () => {
-      const isHeard = link.heardAt > since
+      const isHeard = link.lastReceivedAt > since
       if (wasHeard && isHeard) refused.abort(new Error(`no answer to a message stream in ${timeoutMs} ms`))
       else waitHalf(isHeard)
     })

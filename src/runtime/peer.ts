@@ -1,8 +1,8 @@
 import type { Stream } from '@libp2p/interface'
 import type { Clock } from '../clock.ts'
 import { messageOf, P2pError } from '../errors.ts'
-import { unsentBytes } from '../node/index.ts'
-import type { Link } from '../node/index.ts'
+import { unsentBytes } from '../libp2p/index.ts'
+import type { Link } from '../libp2p/index.ts'
 import { Outbox } from '../protocol/index.ts'
 import type { Outcome, OutboxLimits } from '../protocol/index.ts'
 import { openMessageStream } from './open-stream.ts'
@@ -24,7 +24,7 @@ export interface PeerInit {
   /** Own peer ID: with the peer's it decides which of two connections is kept. */
   self: string
   /** The peer's number on the receiver channel. */
-  subject: number
+  receiverHandle: number
   clock: Clock
   outbox: OutboxLimits
   /** Opening a message stream may take so long, in milliseconds. */
@@ -37,7 +37,7 @@ export interface PeerInit {
 /** Everything the runtime holds for one peer: his connections, dials to him, and the messages on their way to him. */
 export class Peer {
   readonly peerId: string
-  readonly subject: number
+  readonly receiverHandle: number
   readonly outbox: Outbox
   readonly #init: PeerInit
   /** Connections, oldest first. */
@@ -51,8 +51,8 @@ export class Peer {
   /** When connections have taken each other's place lately, and whether that has been told. */
   takeovers: number[] = []
   rivalryTold = false
-  /** The peer's number on the sender channel. */
-  book = 0
+  /** The peer handle on the sender channel. */
+  senderHandle = 0
   sent = 0
   bytesSent = 0
   received = 0
@@ -67,18 +67,18 @@ export class Peer {
   constructor(init: PeerInit) {
     this.#init = init
     this.peerId = init.peerId
-    this.subject = init.subject
+    this.receiverHandle = init.receiverHandle
     this.outbox = new Outbox({
       limits: init.outbox,
       clock: init.clock,
       unsent: unsentBytes,
-      heardAt: () => this.#linkOf(this.outbox.stream)?.heardAt ?? 0,
+      lastReceivedAt: () => this.#linkOf(this.outbox.stream)?.lastReceivedAt ?? 0,
       whenHeard: action => this.#linkOf(this.outbox.stream)?.whenHeard(action) ?? (() => {}),
       mayWrite: () => this.#mayWrite(),
       open: async () => this.#openStream(),
       settled: (outcome, count) => {
         init.settled(this, outcome, count)
-        if (!this.outbox.busy) queueMicrotask(() => this.#settleOnOne())
+        if (!this.outbox.busy) queueMicrotask(() => this.#convergeOnPreferred())
       },
       unanswered: () => init.unanswered(this, 'a message was not answered in time'),
       endedEarly: stream => this.#judgeEnd(stream),
@@ -103,7 +103,8 @@ export class Peer {
     return (
       link.unanswered &&
       this.links.some(
-        other => other.admitted && other.open && !other.unanswered && other.heardAt > link.heardAt
+        other =>
+          other.admitted && other.open && !other.unanswered && other.lastReceivedAt > link.lastReceivedAt
       )
     )
   }
@@ -115,7 +116,7 @@ export class Peer {
   async confirmAlive(withinMs: number): Promise<boolean> {
     const { preferred } = this
     if (preferred === undefined) return false
-    const isFresh = !preferred.unanswered && this.#init.clock.now() - preferred.heardAt < FRESH_MS
+    const isFresh = !preferred.unanswered && this.#init.clock.now() - preferred.lastReceivedAt < FRESH_MS
     return isFresh || preferred.confirmAlive(withinMs)
   }
 
@@ -138,12 +139,12 @@ export class Peer {
   reroute(): void {
     const opening = this.#opening
     if (opening !== undefined && this.#isOutdone(opening.link)) opening.abort(OUTDONE)
-    this.#settleOnOne()
+    this.#convergeOnPreferred()
     this.outbox.resume()
   }
 
   /** A connection has ended, or a dial has: if no way is left, everything is settled. */
-  reconsider(): void {
+  failIfUnreachable(): void {
     if (this.preferred !== undefined || this.dials > 0) {
       this.reroute()
       return
@@ -223,7 +224,7 @@ export class Peer {
   }
 
   /** With two connections, moves to the one that is kept once nothing is in flight on the other, and retires that. */
-  #settleOnOne(): void {
+  #convergeOnPreferred(): void {
     if (this.links.length < 2) return
     const { preferred, outbox } = this
     if (preferred === undefined) return
@@ -243,7 +244,7 @@ export class Peer {
       const unused = link.messageStreams === 0 && clock.now() - link.lastUsedAt >= RETIRE_AFTER_MS
       if (unused)
         void link.close({ code: 'replaced', reason: 'superseded by another connection to the same peer' })
-      else this.#settleOnOne()
+      else this.#convergeOnPreferred()
     })
   }
 }

@@ -1,9 +1,10 @@
 import type { Stream } from '@libp2p/interface'
 import type { AllowList } from '../allow-list/index.ts'
-import type { EventWriter, MisbehaviourCause } from '../channels/index.ts'
+import type { EventWriter } from './event-writer.ts'
+import type { MisbehaviourCause } from '../bridge/index.ts'
 import type { Clock } from '../clock.ts'
 import { publicKeyHashOfPeerId } from '../identity/index.ts'
-import type { Link, LinkEnd } from '../node/index.ts'
+import type { Link, LinkEnd } from '../libp2p/index.ts'
 import type { Limits } from '../options.ts'
 import { BucketTable } from '../rate-limiter/index.ts'
 import { Peer } from './peer.ts'
@@ -20,7 +21,7 @@ const CONNECTIONS = { capacity: 512, refillPerSecond: 8 }
 const RIVALS = { takeovers: 3, withinMs: 60_000 }
 
 const ENDED: LinkEnd = { code: 'lost', reason: 'the connection ended' }
-const PARTED: LinkEnd = { code: 'parted', reason: 'disconnected by this application' }
+const DISCONNECTED: LinkEnd = { code: 'parted', reason: 'disconnected by this application' }
 const REMOVED: LinkEnd = { code: 'removed', reason: 'no longer allowed by the allow list' }
 const SILENT: LinkEnd = { code: 'silent', reason: 'it gave no sign of life when it was asked for one' }
 const REPLACED: LinkEnd = { code: 'replaced', reason: 'replaced by a newer connection of the same peer' }
@@ -44,7 +45,7 @@ export class Peers {
   readonly #peers = new Map<string, Peer>()
   readonly #totals = new Totals()
   /** When the application parted from a peer, on the runtime's clock: kept as long as a handshake can take. */
-  readonly #parted = new Map<string, number>()
+  readonly #disconnectedAt = new Map<string, number>()
   readonly #connections: BucketTable
   #stopped = false
   readonly #open = new Set<Link>()
@@ -82,7 +83,7 @@ export class Peers {
     const peer = new Peer({
       peerId,
       self,
-      subject: events.introduce(peerId),
+      receiverHandle: events.introduce(peerId),
       clock,
       openTimeoutMs: handshakeTimeoutMs,
       outbox: {
@@ -94,9 +95,9 @@ export class Peers {
         windowMessages: WINDOW_MESSAGES,
         windowBytes: WINDOW_BYTES
       },
-      settled: ({ book }, outcome, count) => {
+      settled: ({ senderHandle }, outcome, count) => {
         // What is unsettled at the end is settled by the application's side, as stopped.
-        if (!this.#stopped) events.status(book, outcome, count)
+        if (!this.#stopped) events.status(senderHandle, outcome, count)
       },
       unanswered: (_, evidence) => charge('unanswered-ack', peerId, evidence),
       malformed: (_, reason) => charge('malformed-message', peerId, reason)
@@ -112,15 +113,15 @@ export class Peers {
     this.#open.add(link)
     if (this.#stopped) return
     // A handshake that the peer had begun before the application parted from him ends with it, as our own dials do.
-    if (link.begunAt !== undefined && link.begunAt < (this.#parted.get(link.peerId) ?? -Infinity)) {
-      void link.close(PARTED)
+    if (link.begunAt !== undefined && link.begunAt < (this.#disconnectedAt.get(link.peerId) ?? -Infinity)) {
+      void link.close(DISCONNECTED)
       return
     }
     const peer = this.open(link.peerId)
     link.openedAt = this.#init.clock.now()
-    const stale = peer.links.filter(other => this.#replaces(link, other))
+    const pinned = peer.links.filter(other => this.#replaces(link, other))
     peer.links.push(link)
-    for (const other of stale) other.abort(REPLACED)
+    for (const other of pinned) other.abort(REPLACED)
     for (const other of peer.links) if (other !== link) void this.#confirm(peer, other)
     if (link.direction === 'inbound' && !this.#connections.take(link.peerId, 1)) {
       this.#init.charge('protocol-abuse', link.peerId, 'connects again and again')
@@ -158,7 +159,7 @@ export class Peers {
       if (link.end === REPLACED && peer.announced && peer.preferred !== undefined) this.#tellTakeover(peer)
       else peer.told = peer.preferred
     }
-    this.review(peer, link.end)
+    this.onRouteChange(peer, link.end)
   }
 
   /** A restart, or a second node with the peer's key: the application must not go on as if nothing had happened. */
@@ -209,30 +210,30 @@ export class Peers {
   }
 
   /** A connection or a dial has ended: settles what has no way left, says so, and forgets a peer of whom nothing is left. */
-  review(peer: Peer, end: LinkEnd = ENDED): void {
+  onRouteChange(peer: Peer, end: LinkEnd = ENDED): void {
     if (this.#stopped) return
-    peer.reconsider()
+    peer.failIfUnreachable()
     if (peer.preferred === undefined) this.#announceLoss(peer, end)
     if (!peer.idle || this.#peers.get(peer.peerId) !== peer) return
     this.#peers.delete(peer.peerId)
     this.#totals.keep(peer.peerId, peer)
-    this.#init.events.retire(peer.subject)
+    this.#init.events.retire(peer.receiverHandle)
   }
 
   /** Parts from a peer in an orderly way: its messages are settled now, the goodbye may take a moment. */
   disconnect(peerId: string): void {
     const { clock, limits, cancelDials } = this.#init
     const now = clock.now()
-    this.#parted.set(peerId, now)
+    this.#disconnectedAt.set(peerId, now)
     clock.after(limits.handshakeTimeoutMs, () => {
-      if (this.#parted.get(peerId) === now) this.#parted.delete(peerId)
+      if (this.#disconnectedAt.get(peerId) === now) this.#disconnectedAt.delete(peerId)
     })
-    cancelDials(peerId, PARTED.reason)
+    cancelDials(peerId, DISCONNECTED.reason)
     const peer = this.#peers.get(peerId)
     if (peer === undefined) return
     // One that ends at once leaves the list.
-    for (const link of [...peer.links]) void link.close(PARTED)
-    this.review(peer, PARTED)
+    for (const link of [...peer.links]) void link.close(DISCONNECTED)
+    this.onRouteChange(peer, DISCONNECTED)
   }
 
   /** Cuts a peer off. */

@@ -1,34 +1,36 @@
 import type { MultiaddrConnection, PrivateKey, Stream } from '@libp2p/interface'
-import { rateSubject } from '../addresses/index.ts'
+import { addressKey } from '../addresses/index.ts'
 import { AllowList } from '../allow-list/index.ts'
-import { MAX_UNREAD_CONTROL } from '../channels/index.ts'
-import type { CommandHandler, ControlRequest, MisbehaviourCause, Offender } from '../channels/index.ts'
+import { MAX_UNREAD_CONTROL } from './event-writer.ts'
+import type { CommandHandler, CommandReader } from './command-reader.ts'
 import type {
-  CommandReader,
-  DroppedWriter,
-  EventWriter,
+  ControlRequest,
+  MisbehaviourCause,
+  Offender,
   PlainCommand,
   RuntimeSnapshot
-} from '../channels/index.ts'
+} from '../bridge/index.ts'
+import type { DroppedWriter } from './dropped-writer.ts'
+import type { EventWriter } from './event-writer.ts'
 import type { Clock } from '../clock.ts'
 import { createGater } from '../gater/index.ts'
 import type { Denial } from '../gater/index.ts'
 import { decodePrivateKey, peerIdFromPrivateKey } from '../identity/index.ts'
 import { Names } from '../names/index.ts'
 import type { ResultOrder } from '../names/index.ts'
-import { createNode } from '../node/index.ts'
-import type { Link, Node, StreamUse } from '../node/index.ts'
+import { createNode } from '../libp2p/index.ts'
+import type { Link, Node, StreamUse } from '../libp2p/index.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { BucketTable } from '../rate-limiter/index.ts'
-import { Dialler } from './dialler.ts'
+import { DialQueue } from './dial-queue.ts'
 import { denialText } from './dial.ts'
 import { acceptStream } from './inbound.ts'
-import { Judge } from './misbehaviour.ts'
+import { MisbehaviourPolicy } from './misbehaviour.ts'
 import { Peers, WINDOW_BYTES } from './peers.ts'
-import { snapshot } from './snapshot.ts'
+import { snapshot } from './inspect.ts'
 
 /** Connections of barred peers from one address that cost it nothing: at once, and per second. */
-const KNOCKS = { capacity: 32, refillPerSecond: 1 }
+const BARRED_RECONNECTS = { capacity: 32, refillPerSecond: 1 }
 /** Connections turned away for lack of room are reported at most this often, in milliseconds. */
 const REFUSAL_INTERVAL_MS = 10_000
 
@@ -53,15 +55,15 @@ export interface RuntimeInit {
 export class Runtime implements CommandHandler {
   readonly #init: RuntimeInit
   readonly #allowList: AllowList
-  readonly #judge: Judge
+  readonly #policy: MisbehaviourPolicy
   readonly #privateKey: PrivateKey
   readonly #peers: Peers
-  /** Peers by the application's numbers: the text is canonical. */
-  readonly #books: string[] = []
+  /** Peers by handle: the text is canonical. */
+  readonly #peerIds: string[] = []
   /** Connections that the gater has reported, so that nobody is charged twice for one. */
   readonly #denied = new WeakSet<MultiaddrConnection>()
-  readonly #dialler: Dialler
-  readonly #knocks: BucketTable
+  readonly #dialQueue: DialQueue
+  readonly #barredReconnects: BucketTable
   #node: Node | undefined
   #refusalTold = -Infinity
   #stopping = false
@@ -74,14 +76,14 @@ export class Runtime implements CommandHandler {
     this.#allowList = new AllowList(options.allowList)
     const { capacity, refillPerSecond, costs } = options.rateLimit
     const bucketInit = { capacity, refillPerSecond, clock: clock.now }
-    this.#judge = new Judge({
+    this.#policy = new MisbehaviourPolicy({
       peerBuckets: new BucketTable(bucketInit),
       addressBuckets: new BucketTable(bucketInit),
       costs,
-      cutOff: (subject, reason) => this.#cutOff(subject, reason),
+      cutOff: (offender, reason) => this.#cutOff(offender, reason),
       emit: event => events.control(event)
     })
-    this.#knocks = new BucketTable({ ...KNOCKS, clock: clock.now })
+    this.#barredReconnects = new BucketTable({ ...BARRED_RECONNECTS, clock: clock.now })
     this.#privateKey = decodePrivateKey(init.privateKey)
     this.#peers = new Peers({
       self: peerIdFromPrivateKey(init.privateKey),
@@ -90,20 +92,20 @@ export class Runtime implements CommandHandler {
       allowList: this.#allowList,
       events,
       charge: (cause, peerId, evidence) => this.#charge(cause, { peerId }, evidence),
-      claimDials: peer => this.#dialler.claim(peer),
-      cancelDials: (peerId, reason) => this.#dialler.cancel(peerId, reason)
+      claimDials: peer => this.#dialQueue.claim(peer),
+      cancelDials: (peerId, reason) => this.#dialQueue.cancel(peerId, reason)
     })
-    this.#dialler = new Dialler({
+    this.#dialQueue = new DialQueue({
       clock,
       names: new Names({ clock, order: init.resultOrder }),
       timeoutMs: options.limits.handshakeTimeoutMs,
       allowList: this.#allowList,
-      isBarred: subject => this.#judge.isBarred(subject),
+      isBarred: key => this.#policy.isBarred(key),
       hasRoom: pending => this.#hasRoom(pending),
       peer: peerId => this.#peers.open(peerId),
       node: () => this.#node!,
       admitted: (peer, link, stream) => this.#peers.admit(peer, link, stream),
-      done: peer => this.#peers.review(peer),
+      done: peer => this.#peers.onRouteChange(peer),
       already: (peer, id) => this.#peers.tellAlready(peer, id),
       silent: peer => this.#peers.endSilent(peer),
       failed: (failure, peerId, id) => events.control({ type: 'Error', ...failure, peerId, id })
@@ -114,7 +116,7 @@ export class Runtime implements CommandHandler {
   async start(): Promise<string[]> {
     const { listen, options } = this.#init
     const { limits } = options
-    const isBarred = (subject: string): boolean => this.#judge.isBarred(subject)
+    const isBarred = (key: string): boolean => this.#policy.isBarred(key)
     this.#node = await createNode({
       privateKey: this.#privateKey,
       listen,
@@ -127,7 +129,7 @@ export class Runtime implements CommandHandler {
         isBarred,
         hasRoom: pending => this.#hasRoom(pending) && this.#init.events.unreadControl < MAX_UNREAD_CONTROL,
         wasDenied: connection => this.#stopping || this.#denied.has(connection),
-        failed: (ip, reason) => this.#charge('failed-handshake', { ip: rateSubject(ip) }, reason),
+        failed: (ip, reason) => this.#charge('failed-handshake', { ip: addressKey(ip) }, reason),
         refused: ip => this.#onRefused(ip)
       },
       clock: this.#init.clock,
@@ -158,18 +160,18 @@ export class Runtime implements CommandHandler {
     })
   }
 
-  peer(subject: number, peerId: string): void {
-    this.#books[subject] = peerId
+  peer(handle: number, peerId: string): void {
+    this.#peerIds[handle] = peerId
   }
 
-  send(subject: number, frames: Uint8Array, count: number): void {
+  send(handle: number, frames: Uint8Array, count: number): void {
     if (this.#stopping) return
-    const peer = this.#peers.get(this.#books[subject]!)
+    const peer = this.#peers.get(this.#peerIds[handle]!)
     if (peer === undefined) {
-      this.#init.events.status(subject, 'not-connected', count)
+      this.#init.events.status(handle, 'not-connected', count)
       return
     }
-    peer.book = subject
+    peer.senderHandle = handle
     peer.sent += count
     peer.bytesSent += frames.length
     peer.outbox.send(frames)
@@ -179,7 +181,7 @@ export class Runtime implements CommandHandler {
     if (this.#stopping) return
     switch (command.type) {
       case 'Dial':
-        this.#dialler.dial(command)
+        this.#dialQueue.dial(command)
         break
       case 'DisconnectFrom':
         if (command.peerId !== undefined) this.#peers.disconnect(command.peerId)
@@ -220,14 +222,14 @@ export class Runtime implements CommandHandler {
 
   #snapshot(): RuntimeSnapshot {
     const { events, dropped } = this.#init
-    return snapshot(this.#peers, this.#judge, events, dropped.total)
+    return snapshot(this.#peers, this.#policy, events, dropped.total)
   }
 
   /** Ends when everything that was handed over has its outcome, or the time is over. Peers may come and send as before. */
   #drain(until: number): void {
     const { clock } = this.#init
     const left = until - clock.now()
-    if (left <= 0 || (this.#dialler.isIdle && this.#peers.isSettled)) void this.stop()
+    if (left <= 0 || (this.#dialQueue.isIdle && this.#peers.isSettled)) void this.stop()
     else clock.after(Math.min(left, DRAIN_LOOK_MS), () => this.#drain(until))
   }
 
@@ -237,7 +239,7 @@ export class Runtime implements CommandHandler {
     this.#stopping = true
     // First the peers: messages that wait for a dial end as stopped, not by the end of the dial.
     this.#peers.stop('this node was stopped')
-    this.#dialler.cancel(undefined, 'the node is stopping')
+    this.#dialQueue.cancel(undefined, 'the node is stopping')
     try {
       await this.#node?.stop()
     } finally {
@@ -245,8 +247,8 @@ export class Runtime implements CommandHandler {
     }
   }
 
-  #charge(cause: MisbehaviourCause, subject: Offender, evidence: string): void {
-    if (!this.#stopping) this.#judge.report({ cause, subject, evidence })
+  #charge(cause: MisbehaviourCause, offender: Offender, evidence: string): void {
+    if (!this.#stopping) this.#policy.report({ cause, offender, evidence })
   }
 
   #onStream(link: Link, stream: Stream, use: StreamUse): void {
@@ -277,16 +279,16 @@ export class Runtime implements CommandHandler {
     if (connection !== undefined) this.#denied.add(connection)
     const { reason, direction, peerId, ip } = denial
     if (direction === 'outbound') {
-      this.#dialler.denied(denial)
+      this.#dialQueue.denied(denial)
       return
     }
     if (ip === undefined) return
     if (reason === 'barred') {
       // The bar has been reported when it began. Who he is shows only after a handshake: his address pays for many.
-      if (peerId === undefined || this.#knocks.take(rateSubject(ip), 1)) return
+      if (peerId === undefined || this.#barredReconnects.take(addressKey(ip), 1)) return
       this.#charge(
         'protocol-abuse',
-        { ip: rateSubject(ip) },
+        { ip: addressKey(ip) },
         `${peerId} is barred and connects again and again`
       )
       return
@@ -302,7 +304,7 @@ export class Runtime implements CommandHandler {
     }
     // The address pays: the key's owner must not be cut off by who only shows up with his name (decisions/0003).
     const cause = reason === 'wrong-address' ? 'ip-mismatch' : 'unknown-peer'
-    this.#charge(cause, { ip: rateSubject(ip) }, denialText(denial))
+    this.#charge(cause, { ip: addressKey(ip) }, denialText(denial))
   }
 
   /** Lack of room is told, but not for every connection: whoever causes it must not fill the channel that reports it. */
@@ -315,8 +317,8 @@ export class Runtime implements CommandHandler {
   }
 
   /** Ends everything a barred subject has here, except what named peers hold from a barred address. */
-  #cutOff(subject: Offender, reason: string): void {
-    if (subject.peerId !== undefined) this.#peers.hangUp(subject.peerId, reason)
-    else this.#node?.endHandshakes(subject.ip, reason)
+  #cutOff(offender: Offender, reason: string): void {
+    if (offender.peerId !== undefined) this.#peers.hangUp(offender.peerId, reason)
+    else this.#node?.endHandshakes(offender.ip, reason)
   }
 }

@@ -4,19 +4,11 @@
  */
 import { workerData } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
-import {
-  CommandReader,
-  DOORBELL,
-  DroppedWriter,
-  EventWriter,
-  hasEnded,
-  MAX_UNREAD_CONTROL,
-  QueueReader,
-  QueueWriter,
-  RuntimeState,
-  Word
-} from '../channels/index.ts'
-import type { QueueNotice, RuntimeData, SegmentNotice, ToApplication, ToRuntime } from '../channels/index.ts'
+import { CommandReader } from './command-reader.ts'
+import { DOORBELL, hasEnded, QueueReader, QueueWriter, RuntimeState, Word } from '../bridge/index.ts'
+import { DroppedWriter } from './dropped-writer.ts'
+import { EventWriter, MAX_UNREAD_CONTROL } from './event-writer.ts'
+import type { QueueNotice, RuntimeData, SegmentNotice, ToApplication, ToRuntime } from '../bridge/index.ts'
 import { systemClock } from '../clock.ts'
 import { messageOf, P2pError, toPlain } from '../errors.ts'
 import { VERSION } from '../version.ts'

@@ -1,6 +1,6 @@
 /**
  * What a flood costs the node in CPU and memory, measured from outside. Nobody is barred here (the buckets are too
- * large), so that what is measured is the containment itself. Without the guards of src/node one mebibyte of ff takes
+ * large), so that what is measured is the containment itself. Without the guards of src/libp2p one mebibyte of ff takes
  * about five seconds of CPU, and a muxer frame of 300 MiB takes 300 MiB.
  */
 import { generatePrivateKey, peerIdFromPrivateKey } from 'bitvmx-p2p'

@@ -1,28 +1,23 @@
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
 import { expect, it, onTestFinished } from 'vitest'
+import { DroppedSource } from '../../dist/application/dropped-source.js'
+import { P2pEventSource } from '../../dist/application/event-source.js'
+import { ReceiverChannel } from '../../dist/application/receiver.js'
+import { SendLedgers } from '../../dist/application/send-ledger.js'
+import { createSender } from '../../dist/application/sender.js'
+import type { Sender } from '../../dist/application/sender.js'
 import {
-  Books,
   createControlBlock,
   createDroppedMemory,
-  createSender,
   DOORBELL,
-  DroppedSource,
-  P2pEventSource,
   QueueReader,
   QueueWriter,
-  ReceiverChannel,
   RuntimeState,
   Word
-} from '../../dist/channels/index.js'
-import type {
-  ControlBlock,
-  P2pEvent,
-  PriorityEvent,
-  QueueNotice,
-  ReceiverLimits,
-  Sender
-} from '../../dist/channels/index.js'
+} from '../../dist/bridge/index.js'
+import type { ControlBlock, P2pEvent, PriorityEvent, QueueNotice } from '../../dist/bridge/index.js'
+import type { ReceiverLimits } from '../../dist/runtime/event-writer.js'
 
 const MIB = 1024 * 1024
 
@@ -58,11 +53,11 @@ class Application {
     const fetch = (): void => this.#fetch()
     this.#eventQueue = new QueueReader(fetch)
     this.#droppedQueue = new QueueReader(fetch)
-    const books = new Books()
+    const ledgers = new SendLedgers()
     const dials = new Map<number, string>()
     this.receiver = new ReceiverChannel({
       control,
-      source: new P2pEventSource(control, this.#eventQueue, books, dials),
+      source: new P2pEventSource(control, this.#eventQueue, ledgers, dials),
       signal: Word.receiverSignal,
       armed: Word.receiverArmed,
       assertAlive: nothing,
@@ -79,7 +74,7 @@ class Application {
     this.sender = createSender({
       control,
       queue: new QueueWriter(notice => port1.postMessage({ queue: 'commands', ...notice })),
-      books,
+      ledgers,
       dials,
       limits: { ...sending, messageBytes: 8 * MIB },
       self: 'peer-self',

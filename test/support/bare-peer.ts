@@ -6,7 +6,7 @@
  *     const connection = await bare.connect(alice)
  *     const stream = await connection.newStream(PROTOCOL)
  */
-import '../../src/node/polyfill.ts'
+import '../../src/libp2p/polyfill.ts'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import type { Connection, Stream, StreamMuxerFactory } from '@libp2p/interface'

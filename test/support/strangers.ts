@@ -1,5 +1,5 @@
 /** Servers that a node can dial and that are no node of ours. Each is closed when its test is over. */
-import '../../src/node/polyfill.ts'
+import '../../src/libp2p/polyfill.ts'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import { noise } from '@chainsafe/libp2p-noise'

@@ -10,10 +10,7 @@ const LAYERS: Record<string, number> = {
   'intrinsics.ts': 0,
   'version.ts': 0,
   'clock.ts': 0,
-  'copy.ts': 0,
-  'parts.ts': 0,
-  'slabs.ts': 0,
-  'release.ts': 0,
+  memory: 0,
   'places.ts': 0,
   'deadline.ts': 1,
   framing: 1,
@@ -25,8 +22,8 @@ const LAYERS: Record<string, number> = {
   names: 2,
   'options.ts': 3,
   gater: 3,
-  channels: 4,
-  node: 4,
+  bridge: 4,
+  libp2p: 4,
   runtime: 5,
   application: 5,
   'p2p.ts': 6,
@@ -102,19 +99,15 @@ test('a room is entered by its index', () => {
 
 test('libp2p is constructed in one room, and the application has none of it', () => {
   const heavy = imports.filter(({ target }) => /^(libp2p|@libp2p\/tcp|@chainsafe\/)/.test(target))
-  expect([...new Set(heavy.map(({ file }) => roomOf(file)))]).toEqual(['node'])
-  const application = imports.filter(({ file }) =>
-    ['p2p.ts', 'application', 'channels'].includes(roomOf(file))
-  )
+  expect([...new Set(heavy.map(({ file }) => roomOf(file)))]).toEqual(['libp2p'])
+  const application = imports.filter(({ file }) => ['p2p.ts', 'application', 'bridge'].includes(roomOf(file)))
   expect(application.filter(({ target }) => /libp2p|multiaddr/.test(target))).toEqual([])
 })
 
 test('the application’s thread takes time and turns from intrinsics.ts, never from globals that others replace', () => {
   const files = onTheApplicationsThread()
-  // Both ends of the channels come in one room; this one is for the runtime's thread, whose globals are its own.
-  files.delete(join(src, 'channels/runtime-end.ts'))
   files.delete(join(src, 'intrinsics.ts'))
-  expect(files).toContain(join(src, 'channels/receiver.ts'))
+  expect(files).toContain(join(src, 'application/receiver.ts'))
   expect(files).toContain(join(src, 'application/runtime-thread.ts'))
   const wrong = [...files].flatMap(file => {
     const text = readFileSync(file, 'utf8').replaceAll(/\/\*[^]*?\*\/|\/\/.*$|'[^'\n]*'/gm, '')

@@ -3,7 +3,7 @@
 import { syncBuiltinESMExports } from 'node:module'
 import timers from 'node:timers'
 import threads from 'node:worker_threads'
-import { Word } from '../../../dist/channels/index.js'
+import { Word } from '../../../dist/bridge/index.js'
 
 const HASTE = 100
 const { setTimeout } = timers

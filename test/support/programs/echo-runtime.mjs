@@ -4,16 +4,10 @@
  * names a job to do meanwhile, and ends as one to a connected peer.
  */
 import { workerData } from 'node:worker_threads'
-import {
-  CommandReader,
-  DOORBELL,
-  DroppedWriter,
-  EventWriter,
-  QueueReader,
-  QueueWriter,
-  RuntimeState,
-  Word
-} from '../../../dist/channels/index.js'
+import { DOORBELL, QueueReader, QueueWriter, RuntimeState, Word } from '../../../dist/bridge/index.js'
+import { CommandReader } from '../../../dist/runtime/command-reader.js'
+import { DroppedWriter } from '../../../dist/runtime/dropped-writer.js'
+import { EventWriter } from '../../../dist/runtime/event-writer.js'
 
 const { port, control, droppedMemory, limits } = workerData
 
@@ -37,7 +31,7 @@ const dropped = new DroppedWriter(
 )
 
 const peers = []
-const subjects = []
+const handles = []
 
 const jobs = {
   /** Counts drops of a few peers as fast as possible, in words that the test can add up. */
@@ -58,16 +52,16 @@ function end() {
 }
 
 const handler = {
-  peer: (subject, peerId) => {
-    peers[subject] = peerId
-    subjects[subject] = events.introduce(peerId)
+  peer: (handle, peerId) => {
+    peers[handle] = peerId
+    handles[handle] = events.introduce(peerId)
   },
-  send: (subject, frames, count) => {
+  send: (handle, frames, count) => {
     const payloadBytes = payloadBytesOf(frames)
     if (events.hasRoom(count, payloadBytes)) {
-      events.data(subjects[subject], { parts: [frames], wireBytes: frames.length, payloadBytes, count })
-    } else dropped.add(peers[subject], { messages: count, bytes: payloadBytes })
-    events.status(subject, undefined, count)
+      events.data(handles[handle], { parts: [frames], wireBytes: frames.length, payloadBytes, count })
+    } else dropped.add(peers[handle], { messages: count, bytes: payloadBytes })
+    events.status(handle, undefined, count)
   },
   command: command => {
     if (command.type === 'Dial') {

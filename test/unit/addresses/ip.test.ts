@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { isIP } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { ipOfMultiaddr, networkOf, normalizeIp, rateSubject } from '../../../src/addresses/index.ts'
+import { ipOfMultiaddr, networkOf, normalizeIp, addressKey } from '../../../src/addresses/index.ts'
 
 const seed = 0x69703634
 
@@ -144,7 +144,7 @@ describe('ipOfMultiaddr', () => {
   })
 })
 
-describe('rateSubject', () => {
+describe('addressKey', () => {
   it.each([
     ['10.0.0.7', '10.0.0.7'],
     ['::ffff:10.0.0.7', '10.0.0.7'],
@@ -154,7 +154,7 @@ describe('rateSubject', () => {
     ['::1', '::/64'],
     ['fe80::1%eth0', 'fe80::/64']
   ])('charges %s as %s', (ip, subject) => {
-    expect(rateSubject(ip)).toBe(subject)
+    expect(addressKey(ip)).toBe(subject)
   })
 
   it('charges two IPv6 addresses together exactly when their first 64 bits are equal', () => {
@@ -165,7 +165,7 @@ describe('rateSubject', () => {
         fc.pre(a !== undefined && b !== undefined)
         fc.pre([a, b].every(ip => normalizeIp(ip)?.includes(':')))
         const equal = one.slice(0, 4).join() === other.slice(0, 4).join()
-        expect(rateSubject(a) === rateSubject(b)).toBe(equal)
+        expect(addressKey(a) === addressKey(b)).toBe(equal)
       }),
       { seed, numRuns: 2_000 }
     )

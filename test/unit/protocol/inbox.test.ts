@@ -1,8 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Inbox, MessageRoom } from '../../../src/protocol/index.ts'
+import { Inbox, MemoryReservation } from '../../../src/protocol/index.ts'
 import type { InboxLimits } from '../../../src/protocol/index.ts'
-import { readOnce } from '../../../src/release.ts'
+import { markDetachable } from '../../../src/memory/detach.ts'
 import {
   acks,
   concat,
@@ -31,17 +31,17 @@ class Scene {
   listening = true
   deliveries = 0
   /** When the peer was last heard; undefined: it is heard all the time. */
-  heardAt: number | undefined
+  lastReceivedAt: number | undefined
   readonly #listeners = new Set<() => void>()
 
-  constructor(stream: TestStream = new TestStream(), room = new MessageRoom(Infinity)) {
+  constructor(stream: TestStream = new TestStream(), room = new MemoryReservation(Infinity)) {
     this.stream = stream
     // oxlint-disable-next-line no-new -- it lives on the stream's events
     new Inbox({
       stream,
       limits,
       clock: this.clock,
-      heardAt: () => this.heardAt ?? this.clock.now(),
+      lastReceivedAt: () => this.lastReceivedAt ?? this.clock.now(),
       whenHeard: action => {
         this.#listeners.add(action)
         return () => this.#listeners.delete(action)
@@ -64,7 +64,7 @@ class Scene {
 
   /** Bytes of the peer arrive, of whatever stream. */
   hear(): void {
-    this.heardAt = this.clock.now()
+    this.lastReceivedAt = this.clock.now()
     const listeners = [...this.#listeners]
     this.#listeners.clear()
     for (const listener of listeners) listener()
@@ -99,7 +99,7 @@ describe('inbox', () => {
     /** A piece of a stream behind so many other bytes, in memory that may be freed, and a piece that is not. */
     const pieces = (before: number): [Uint8Array, Uint8Array] => {
       const bytes = concat([...frames(100, 9_000), frame(message(2, 9_000)).subarray(0, 5_000)])
-      const memory = readOnce(concat([new Uint8Array(before), bytes]))
+      const memory = markDetachable(concat([new Uint8Array(before), bytes]))
       return [memory.subarray(before), frame(message(2, 9_000)).slice(5_000)]
     }
 
@@ -170,7 +170,7 @@ describe('inbox', () => {
     const bytes = frame(message(0, SIZE))
     /** Streams of one connection on which a message has begun, and room for two of them. */
     function begun(count: number): Scene[] {
-      const room = new MessageRoom(2 * SIZE)
+      const room = new MemoryReservation(2 * SIZE)
       const scenes = Array.from({ length: count }, () => new Scene(new TestStream(), room))
       for (const { stream } of scenes) stream.receive(bytes.slice(0, 100_000))
       return scenes
@@ -226,7 +226,7 @@ describe('inbox', () => {
     })
 
     it('wait while their acks are not read, too, and for both', async () => {
-      const room = new MessageRoom(SIZE)
+      const room = new MemoryReservation(SIZE)
       const scenes = [0, 1].map(() => new Scene(new TestStream(), room))
       scenes[0]!.stream.receive(bytes.slice(0, 100_000))
       scenes[1]!.stream.room = 0
@@ -243,7 +243,7 @@ describe('inbox', () => {
     })
 
     it('do not keep small ones waiting', () => {
-      const room = new MessageRoom(SIZE)
+      const room = new MemoryReservation(SIZE)
       const [large, small] = [0, 1].map(() => new Scene(new TestStream(), room))
       large!.stream.receive(bytes.slice(0, 100_000))
       const [part] = frames(40_000)
@@ -576,7 +576,7 @@ describe('inbox', () => {
     it('begins anew when a peer is heard again that was silent when it was over', () => {
       const scene = new Scene()
       scene.stream.receive(Uint8Array.of(2, 7))
-      scene.heardAt = 0
+      scene.lastReceivedAt = 0
       scene.clock.advance(100_000)
       expect(scene.malformed).toEqual([])
       scene.hear()
@@ -586,7 +586,7 @@ describe('inbox', () => {
       expect(scene.malformed).toEqual([expect.stringContaining('not complete in time')])
       const resumed = new Scene()
       resumed.stream.receive(Uint8Array.of(2, 7))
-      resumed.heardAt = 0
+      resumed.lastReceivedAt = 0
       resumed.clock.advance(2_000)
       resumed.stream.receive(Uint8Array.of(7))
       resumed.hear()
@@ -686,7 +686,7 @@ describe('inbox', () => {
       const scene = new Scene()
       scene.stream.room = 1
       scene.stream.receive(some(2))
-      scene.heardAt = 0
+      scene.lastReceivedAt = 0
       scene.clock.advance(100_000)
       scene.hear()
       scene.clock.advance(999)

@@ -34,7 +34,7 @@ class Scene {
   unanswered = 0
   readonly endedEarly: Stream[] = []
   /** When the peer's connection last brought anything. */
-  heardAt = 0
+  lastReceivedAt = 0
   sent = 0
   /** What the next attempts to open a stream come to; by default a new stream at once. */
   readonly openings: Array<Promise<TestStream>> = []
@@ -47,7 +47,7 @@ class Scene {
       limits: { ...limits, ...given },
       clock: this.clock,
       unsent: stream => stream.writeBufferLength,
-      heardAt: () => this.heardAt,
+      lastReceivedAt: () => this.lastReceivedAt,
       whenHeard: action => {
         this.#listeners.add(action)
         return () => this.#listeners.delete(action)
@@ -87,7 +87,7 @@ class Scene {
 
   /** Bytes of the peer, no acks, arrive. */
   hear(): void {
-    this.heardAt = this.clock.now()
+    this.lastReceivedAt = this.clock.now()
     const listeners = [...this.#listeners]
     this.#listeners.clear()
     for (const listener of listeners) listener()

@@ -9,7 +9,7 @@ const GRACE_MS = 100
 interface Late {
   at: number
   /** When the peer was first heard behind that. */
-  heardAt: number
+  lastReceivedAt: number
 }
 
 /** What may happen, and how long after what came before it. */
@@ -36,7 +36,7 @@ it('counts each message once whose peer is heard behind its time and does not an
         },
         unanswered: () => {
           const message = late[before]!
-          expect(clock.now()).toBeGreaterThanOrEqual(message.heardAt + GRACE_MS)
+          expect(clock.now()).toBeGreaterThanOrEqual(message.lastReceivedAt + GRACE_MS)
           before++
           counted++
         }
@@ -45,10 +45,10 @@ it('counts each message once whose peer is heard behind its time and does not an
         clock.advance(ms)
         const now = clock.now()
         if (what === 'add') {
-          late.push({ at: now, heardAt: Infinity })
+          late.push({ at: now, lastReceivedAt: Infinity })
           overdue.add()
         } else if (what === 'hear') {
-          for (const message of late) if (message.heardAt === Infinity) message.heardAt = now
+          for (const message of late) if (message.lastReceivedAt === Infinity) message.lastReceivedAt = now
           const listening = [...listeners]
           listeners.clear()
           for (const listener of listening) listener()
@@ -69,7 +69,8 @@ it('counts each message once whose peer is heard behind its time and does not an
       // One that is heard often enough, and never answers, pays for all.
       for (let i = 0; i < 4; i++) {
         clock.advance(GRACE_MS)
-        for (const message of late) if (message.heardAt === Infinity) message.heardAt = clock.now()
+        for (const message of late)
+          if (message.lastReceivedAt === Infinity) message.lastReceivedAt = clock.now()
         for (const listener of [...listeners]) {
           listeners.delete(listener)
           listener()

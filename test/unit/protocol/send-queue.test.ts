@@ -25,7 +25,7 @@ async function outboxOn(
     mayWrite: () => true,
     open: async () => stream,
     settled: () => {},
-    heardAt: () => 0,
+    lastReceivedAt: () => 0,
     unanswered: () => {},
     endedEarly: () => {},
     malformed: () => {}

@@ -39,7 +39,7 @@ export class World {
   nonsense = 0
   unanswered = 0
   /** When the remote last sent anything. */
-  heardAt = 0
+  lastReceivedAt = 0
   readonly #listeners = new Set<() => void>()
   #opening: { resolve: (stream: TestStream) => void; reject: (err: Error) => void } | undefined
 
@@ -55,7 +55,7 @@ export class World {
       },
       clock: this.clock,
       unsent: stream => stream.writeBufferLength,
-      heardAt: () => this.heardAt,
+      lastReceivedAt: () => this.lastReceivedAt,
       whenHeard: action => {
         this.#listeners.add(action)
         return () => this.#listeners.delete(action)
@@ -128,7 +128,7 @@ export class World {
 
   /** Bytes of the remote have arrived. */
   hear(): void {
-    this.heardAt = this.clock.now()
+    this.lastReceivedAt = this.clock.now()
     const listeners = [...this.#listeners]
     this.#listeners.clear()
     for (const listener of listeners) listener()

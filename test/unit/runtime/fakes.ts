@@ -1,10 +1,11 @@
 import type { Stream } from '@libp2p/interface'
 import { AllowList } from '../../../src/allow-list/index.ts'
-import type { ControlEvent } from '../../../src/channels/index.ts'
+import type { ControlEvent } from '../../../src/bridge/types.ts'
 import type { Names } from '../../../src/names/index.ts'
-import type { Link, LinkEnd, Node } from '../../../src/node/index.ts'
+import type { Link, LinkEnd } from '../../../src/libp2p/link.ts'
+import type { Node } from '../../../src/libp2p/node.ts'
 import { resolveOptions } from '../../../src/options.ts'
-import { Dialler } from '../../../src/runtime/dialler.ts'
+import { DialQueue } from '../../../src/runtime/dial-queue.ts'
 import type { Peer } from '../../../src/runtime/peer.ts'
 import { Peers } from '../../../src/runtime/peers.ts'
 import type { PeersInit } from '../../../src/runtime/peers.ts'
@@ -12,7 +13,7 @@ import { ALICE } from '../allow-list/names.ts'
 import { deferred, FakeClock, TestStream } from '../protocol/support.ts'
 import type { Deferred } from '../protocol/support.ts'
 
-/** A connection without a network: what `Peers` and `Dialler` see of one. */
+/** A connection without a network: what `Peers` and `DialQueue` see of one. */
 export class FakeLink {
   readonly keyHash = '00'.repeat(32)
   readonly ip = '127.0.0.1'
@@ -29,7 +30,7 @@ export class FakeLink {
   begunAt = Date.now()
   openedAt = 0
   lastUsedAt = 0
-  heardAt = 0
+  lastReceivedAt = 0
   unanswered = false
   readonly #ended: (link: FakeLink) => void
 
@@ -103,7 +104,7 @@ export class FakeNetwork {
   /** Peers that have been asked for a sign of life, and have not answered. */
   readonly asked: Array<{ peer: Peer; result: Deferred<boolean> }> = []
   readonly peers: Peers
-  readonly dialler: Dialler
+  readonly dialler: DialQueue
 
   constructor() {
     const { limits } = resolveOptions({ limits: { handshakeTimeoutMs: 1_000_000 } })
@@ -127,7 +128,7 @@ export class FakeNetwork {
       cancelDials: (peerId: string, reason: string) => this.dialler.cancel(peerId, reason)
     }
     this.peers = new Peers(init as unknown as PeersInit)
-    this.dialler = new Dialler({
+    this.dialler = new DialQueue({
       clock: this.clock,
       // Addresses are IPs.
       names: {} as Names,
@@ -138,7 +139,7 @@ export class FakeNetwork {
       peer: peerId => this.#peer(peerId),
       node: () => ({ open: this.#open, dial: this.#dial }) as unknown as Node,
       admitted: (peer, link, stream) => this.peers.admit(peer, link, stream),
-      done: peer => this.peers.review(peer),
+      done: peer => this.peers.onRouteChange(peer),
       already: (peer, id) => this.peers.tellAlready(peer, id),
       silent: peer => this.peers.endSilent(peer),
       failed: (failure, peerId, id) => this.events.push({ type: 'Error', ...failure, peerId, id })

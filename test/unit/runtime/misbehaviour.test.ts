@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { MisbehaviourCause } from '../../../src/channels/index.ts'
+import type { MisbehaviourCause } from '../../../src/bridge/types.ts'
 import { BucketTable } from '../../../src/rate-limiter/index.ts'
-import { Judge } from '../../../src/runtime/misbehaviour.ts'
+import { MisbehaviourPolicy } from '../../../src/runtime/misbehaviour.ts'
 
 const CAPACITY = 3
 const MAX_BUCKETS = 10
@@ -11,7 +11,7 @@ class Scene {
   now = 0
   readonly cutOff: string[] = []
   readonly limits: Array<string | undefined> = []
-  readonly judge: Judge
+  readonly judge: MisbehaviourPolicy
 
   constructor() {
     const table = (): BucketTable =>
@@ -21,7 +21,7 @@ class Scene {
         clock: () => this.now,
         maxBuckets: MAX_BUCKETS
       })
-    this.judge = new Judge({
+    this.judge = new MisbehaviourPolicy({
       peerBuckets: table(),
       addressBuckets: table(),
       costs: { 'failed-handshake': 1 } as Record<MisbehaviourCause, number>,
@@ -32,7 +32,7 @@ class Scene {
 
   offend(ip: string, times = 1): void {
     for (let i = 0; i < times; i++) {
-      this.judge.report({ cause: 'failed-handshake', subject: { ip }, evidence: '' })
+      this.judge.report({ cause: 'failed-handshake', offender: { ip }, evidence: '' })
     }
   }
 }

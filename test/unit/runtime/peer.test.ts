@@ -3,7 +3,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { describe, expect, it } from 'vitest'
 import { PROTOCOL_ID } from '../../../src/framing/index.ts'
-import { Link } from '../../../src/node/link.ts'
+import { Link } from '../../../src/libp2p/link.ts'
 import type { Outcome } from '../../../src/protocol/index.ts'
 import { Peer } from '../../../src/runtime/peer.ts'
 import { ALICE, BOB } from '../allow-list/names.ts'
@@ -72,7 +72,7 @@ class Scene {
     this.peer = new Peer({
       peerId: BOB,
       self,
-      subject: 0,
+      receiverHandle: 0,
       clock: this.clock,
       outbox: {
         ackTimeoutMs: 10_000,
@@ -93,7 +93,7 @@ class Scene {
     const connection = new TestConnection(direction)
     const link = new Link(connection as unknown as Connection, this.clock, ended => {
       this.peer.links.splice(this.peer.links.indexOf(ended), 1)
-      this.peer.reconsider()
+      this.peer.failIfUnreachable()
     })
     this.peer.links.push(link)
     this.peer.admit(link)

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { Link } from '../../../src/node/link.ts'
+import type { Link } from '../../../src/libp2p/link.ts'
 import { Peers } from '../../../src/runtime/peers.ts'
 import type { PeersInit } from '../../../src/runtime/peers.ts'
 import { ALICE, BOB } from '../allow-list/names.ts'
