@@ -6,8 +6,8 @@ import type { Link } from '../../../src/libp2p/link.ts'
 import type { Node } from '../../../src/libp2p/node.ts'
 import type { Opened } from '../../../src/libp2p/outgoing.ts'
 import { Places } from '../../../src/places.ts'
-import { dialPeer } from '../../../src/runtime/dial.ts'
-import type { DialError, Dialled, DialTarget } from '../../../src/runtime/dial.ts'
+import { dialPeer } from '../../../src/runtime/dial-attempt.ts'
+import type { DialError, Dialled, DialTarget } from '../../../src/runtime/dial-attempt.ts'
 import { FakeClock } from '../protocol/support.ts'
 
 const TIMEOUT_MS = 10_000

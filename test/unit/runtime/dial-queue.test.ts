@@ -163,7 +163,7 @@ describe('a dial', () => {
           else clock.advance(item.pass)
         }
         if (stops) {
-          peers.stop('stopped')
+          peers.stop()
           dialler.cancel(undefined, 'the node is stopping')
         } else {
           await bringToAnEnd(network)

@@ -6,12 +6,12 @@ import { MisbehaviourPolicy } from '../../../src/runtime/misbehaviour.ts'
 const CAPACITY = 3
 const MAX_BUCKETS = 10
 
-/** A judge over small tables, and what he has done. */
+/** A policy over small tables, and what it has done. */
 class Scene {
   now = 0
   readonly cutOff: string[] = []
   readonly limits: Array<string | undefined> = []
-  readonly judge: MisbehaviourPolicy
+  readonly policy: MisbehaviourPolicy
 
   constructor() {
     const table = (): BucketTable =>
@@ -21,7 +21,7 @@ class Scene {
         clock: () => this.now,
         maxBuckets: MAX_BUCKETS
       })
-    this.judge = new MisbehaviourPolicy({
+    this.policy = new MisbehaviourPolicy({
       peerBuckets: table(),
       addressBuckets: table(),
       costs: { 'failed-handshake': 1 } as Record<MisbehaviourCause, number>,
@@ -32,7 +32,7 @@ class Scene {
 
   offend(ip: string, times = 1): void {
     for (let i = 0; i < times; i++) {
-      this.judge.report({ cause: 'failed-handshake', offender: { ip }, evidence: '' })
+      this.policy.report({ cause: 'failed-handshake', offender: { ip }, evidence: '' })
     }
   }
 }
@@ -41,17 +41,17 @@ function address(number: number): string {
   return `10.0.${number >> 8}.${number & 0xff}`
 }
 
-describe('the judge', () => {
-  it('bars whoever cannot pay, cuts him off and says so once, until a token is back', () => {
+describe('the misbehaviour policy', () => {
+  it('bars an offender that cannot pay, cuts it off and says so once, until a token is back', () => {
     const scene = new Scene()
     scene.offend('10.0.0.1', CAPACITY)
-    expect(scene.judge.isBarred('10.0.0.1')).toBe(false)
+    expect(scene.policy.isBarred('10.0.0.1')).toBe(false)
     scene.offend('10.0.0.1', 5)
     expect(scene).toMatchObject({ cutOff: ['10.0.0.1'], limits: ['10.0.0.1'] })
     scene.now = 999
-    expect(scene.judge.isBarred('10.0.0.1')).toBe(true)
+    expect(scene.policy.isBarred('10.0.0.1')).toBe(true)
     scene.now = 1_000
-    expect(scene.judge.isBarred('10.0.0.1')).toBe(false)
+    expect(scene.policy.isBarred('10.0.0.1')).toBe(false)
   })
 
   it('remembers nobody beyond the buckets there are: while all are empty, others are cut off each time', () => {
@@ -63,7 +63,7 @@ describe('the judge', () => {
     scene.offend(address(1_000))
     expect(scene.cutOff).toHaveLength(MAX_BUCKETS + 1_001)
     expect(scene.limits).toEqual(barred)
-    for (const ip of barred) expect(scene.judge.isBarred(ip)).toBe(true)
-    for (let i = 0; i < 1_000; i++) expect(scene.judge.isBarred(address(1_000 + i))).toBe(false)
+    for (const ip of barred) expect(scene.policy.isBarred(ip)).toBe(true)
+    for (let i = 0; i < 1_000; i++) expect(scene.policy.isBarred(address(1_000 + i))).toBe(false)
   })
 })

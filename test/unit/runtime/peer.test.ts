@@ -106,7 +106,7 @@ class Scene {
   }
 }
 
-describe('a peer that ends his acks in an orderly way before he has answered', () => {
+describe('a peer that ends its acks in an orderly way before it has answered', () => {
   it('is told of when the time to answer is over', async () => {
     const scene = new Scene()
     const { connection } = scene.connect('outbound')
@@ -135,7 +135,7 @@ describe('a peer that ends his acks in an orderly way before he has answered', (
     expect(scene.evidence).toEqual([])
   })
 
-  it('is not, when that was the beginning of the end of his connection', async () => {
+  it('is not, when that was the beginning of the end of its connection', async () => {
     const scene = new Scene()
     const { connection } = scene.connect('outbound')
     await scene.send()
