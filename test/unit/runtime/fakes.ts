@@ -139,6 +139,8 @@ export class FakeNetwork {
   readonly barred = new Set<string>()
   /** Whether there is room for a connection beside so many others. */
   hasRoom: (pending: number) => boolean = () => true
+  /** Addresses are IPs, unless a test says otherwise. */
+  readonly names = {} as Pick<Names, 'resolve'> as Names
   readonly allowList: AllowList
   readonly peers: Peers
   readonly dialler: DialQueue
@@ -173,8 +175,7 @@ export class FakeNetwork {
     this.peers = new Peers(init as unknown as PeersInit)
     this.dialler = new DialQueue({
       clock: this.clock,
-      // Addresses are IPs.
-      names: {} as Names,
+      names: this.names,
       timeoutMs: limits.handshakeTimeoutMs,
       allowList,
       isBarred: key => this.barred.has(key),

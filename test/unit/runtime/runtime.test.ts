@@ -190,6 +190,12 @@ describe('who pays', () => {
     }
     expect(scene.debits(HERE)).toEqual(before)
     expect(scene.told()).toEqual([])
+    // Nor does it use up what the reconnects of a barred peer have there.
+    scene.clock.advance(10_000)
+    const link = scene.connect(BOB)
+    for (let i = 0; i <= 10; i++) scene.stream(link).receive(Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff))
+    turnAway(scene, BOB, HERE, 32)
+    expect(isBarred(scene, HERE)).toBe(false)
   })
 
   it('for messages that do not decode: the peer', async () => {
@@ -309,6 +315,7 @@ describe('a stream for messages', () => {
     const scene = await RuntimeScene.start()
     const link = scene.connect(BOB, 'outbound')
     expect(scene.told()).toEqual([])
+    expect(scene.inspect().peers).toEqual([])
     const stream = scene.stream(link)
     const bytes = frame(message(0))
     stream.receive(bytes)
@@ -347,10 +354,56 @@ describe('a stream for messages', () => {
     const link = scene.connect(BOB)
     const stranger = new FakeLink(CAROL, 'inbound', () => {}) as unknown as Link
     const stream = new TestStream()
-    scene.nodeInit.stream(stranger, stream as unknown as Stream, { served: () => {}, wasted: () => {} })
+    scene.nodeInit.stream(stranger, stream, { served: () => {}, wasted: () => {} })
     expect(stream.status).toBe('aborted')
     void scene.runtime.stop()
     expect(scene.stream(link).status).toBe('aborted')
+  })
+})
+
+describe('what is incomplete', () => {
+  const MIB = 1024 * 1024
+  /** The first byte of a message of so many bytes, behind its length. */
+  const begun = (bytes: number): Uint8Array => frame(new Uint8Array(bytes)).subarray(0, 5)
+
+  it('takes no more memory of one connection than receiverBytes', async () => {
+    const limits = { receiverBytes: 3 * MIB, maxMessageBytes: 2 * MIB }
+    const scene = await RuntimeScene.start({ allowList: 'allow-all', limits })
+    const link = scene.connect(BOB)
+    const streams = Array.from({ length: 3 }, () => scene.stream(link))
+    streams[0]!.receive(begun(2 * MIB))
+    streams[1]!.receive(begun(MIB))
+    expect(streams.map(({ flowing }) => flowing)).toEqual([true, true, true])
+    streams[2]!.receive(begun(MIB))
+    await settled()
+    expect(streams.map(({ flowing }) => flowing)).toEqual([true, true, false])
+    // Another connection has room of its own.
+    const other = scene.stream(scene.connect(CAROL))
+    other.receive(begun(2 * MIB))
+    await settled()
+    expect(other.flowing).toBe(true)
+  })
+
+  it('has room for one message of the largest size whatever receiverBytes says', async () => {
+    const limits = { receiverBytes: 1, maxMessageBytes: 2 * MIB }
+    const scene = await RuntimeScene.start({ allowList: 'allow-all', limits })
+    const stream = scene.stream(scene.connect(BOB))
+    stream.receive(begun(2 * MIB))
+    await settled()
+    expect(stream.flowing).toBe(true)
+  })
+
+  it('is waited for while the peer is not heard, and malformed when it is and does not complete it', async () => {
+    const scene = await RuntimeScene.start({ allowList: 'allow-all', limits: { messageTimeoutMs: 1_000 } })
+    const link = scene.connect(BOB)
+    scene.stream(link).receive(frame(message(0)).subarray(0, 2))
+    scene.clock.advance(100_000)
+    expect(scene.debits(BOB)).toEqual([])
+    for (let ms = 0; ms < 5_000; ms += 100) {
+      scene.clock.advance(100)
+      link.hear(scene.clock.now())
+    }
+    expect(scene.debits(BOB)).toEqual([expect.stringMatching(/^malformed-message: /)])
   })
 })
 
@@ -422,6 +475,47 @@ describe('a command', () => {
     expect(scene.told()).toMatchObject([{ type: 'Error', code: 'ERR_PEER_MISMATCH', why: 'mismatch', id: 7 }])
     expect(scene.inspect().buckets).toEqual([])
     expect(guard.wasDenied(connection)).toBe(true)
+  })
+
+  it('to dial a name has it looked up, with the node’s clock and order', async () => {
+    const scene = await RuntimeScene.start()
+    scene.command({ type: 'Dial', id: 7, peerId: BOB, addresses: ['/dns4/localhost/tcp/1'] })
+    await expect.poll(() => scene.sockets.has('127.0.0.1')).toBe(true)
+    ;(await scene.reach('127.0.0.1', BOB))!.answer(true)
+    await settled()
+    expect(scene.told()).toMatchObject([{ type: 'Connected', id: 7 }])
+  })
+
+  it('to dial that has failed leaves nothing of the peer', async () => {
+    const scene = await RuntimeScene.start()
+    for (let i = 0; i < 3; i++) {
+      scene.command({ type: 'Dial', id: i, peerId: BOB, addresses: ['/ip4/10.0.0.1/tcp/1'] })
+      scene.send(5, BOB, frame(message(0)))
+      scene.runtime.drainCommands()
+      await scene.reach('10.0.0.1', BOB, new Error('not multistream-select'))
+      expect(scene.told()).toMatchObject([
+        { type: 'Error', code: 'ERR_DIAL_FAILED', id: i },
+        { type: 'Status', outcome: 'not-connected', count: 1 }
+      ])
+    }
+    // Its number on the receiver channel is the next peer's.
+    scene.connect(CAROL)
+    scene.told()
+    scene.stream(scene.links[0]!).receive(frame(message(0)))
+    expect(scene.told()).toMatchObject([{ type: 'Data', peerId: CAROL }])
+    expect(scene.lastHandle).toBe(0)
+  })
+
+  it('to dial ends when the application disconnects from the peer, or the list no longer names it', async () => {
+    const scene = await RuntimeScene.start({ allowList: [{ peerId: BOB }] })
+    const dial = (id: number): void =>
+      scene.command({ type: 'Dial', id, peerId: BOB, addresses: ['/ip4/10.0.0.1/tcp/1'] })
+    dial(1)
+    scene.command({ type: 'DisconnectFrom', id: 2, peerId: BOB })
+    expect(scene.told()).toMatchObject([{ type: 'Error', why: 'denied', id: 1 }])
+    dial(3)
+    scene.request({ method: 'allow-list.remove', peerId: BOB })
+    expect(scene.told()).toMatchObject([{ type: 'Error', why: 'denied', id: 3 }])
   })
 
   it('to dial fails when maxConnections is reached, by connections or by dials under way', async () => {
@@ -528,12 +622,13 @@ describe('the end', () => {
     expect(scene.log).toEqual(['stop'])
     expect(scene.stopped).toBe(0)
     // What comes now is not taken any more.
-    scene.command({ type: 'Dial', id: 3, peerId: CAROL, addresses: ['/ip4/10.0.0.1/tcp/1'] })
+    scene.command({ type: 'Dial', id: 3, peerId: ALICE, addresses: ['/ip4/10.0.0.3/tcp/1'] })
     scene.send(6, ALICE, frame(message(0)))
     scene.command({ type: 'DisconnectFrom', id: 4 })
     await scene.runtime.stop()
     await settled()
     expect(scene.told()).toEqual([])
+    expect(scene.sockets.has('10.0.0.3')).toBe(false)
     expect(scene.log).toEqual(['stop'])
     expect(scene.stopped).toBe(0)
     scene.nodeStopped.resolve()

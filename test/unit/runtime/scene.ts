@@ -50,6 +50,8 @@ export class RuntimeScene {
   readonly nodeStopped = deferred<void>()
   stopped = 0
   nodeInit!: NodeInit
+  /** The handle of the last peer that was introduced on the receiver channel. */
+  lastHandle = -1
   readonly #commands = queuePair()
   readonly #events = queuePair()
   readonly #names: string[] = []
@@ -111,8 +113,10 @@ export class RuntimeScene {
     const told: Told[] = []
     for (let record = get(this.#events.reader); record !== undefined; record = get(this.#events.reader)) {
       const { kind, handle, a, b, payload } = record
-      if (kind === EventRecord.peer) this.#names[handle] = decodeText(payload, 0, payload.length)
-      else if (kind === EventRecord.status)
+      if (kind === EventRecord.peer) {
+        this.#names[handle] = decodeText(payload, 0, payload.length)
+        this.lastHandle = handle
+      } else if (kind === EventRecord.status)
         told.push({ type: 'Status', handle, outcome: OUTCOMES[b], count: a })
       else if (kind === EventRecord.data) {
         told.push({ type: 'Data', peerId: this.#names[handle]!, count: a })
@@ -193,7 +197,7 @@ export class RuntimeScene {
         this.log.push('stop')
         return this.nodeStopped.promise
       }
-    } as Node
+    }
   }
 }
 
