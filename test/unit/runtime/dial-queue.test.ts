@@ -344,8 +344,13 @@ describe('dials', () => {
     // The connection that one of them makes yet is let go.
     network.reach(true)
     await turn()
-    network.links[0]?.answer(true)
+    const [link] = network.links
+    link!.answer(true)
     await turn()
+    expect(link!.end).toMatchObject({
+      code: 'lost',
+      reason: `dial to ${addressOf(1)} ended: no longer wanted`
+    })
     expect(network.links).toEqual([])
     expect(messages(network)).toEqual([])
   })

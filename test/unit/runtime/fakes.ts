@@ -135,6 +135,8 @@ export class FakeNetwork {
   readonly charges: string[] = []
   /** Handles on the receiver channel that are in use, by peer. */
   readonly handles = new Map<number, string>()
+  /** Handles that were given back. */
+  readonly retired: number[] = []
   /** Peer IDs and address keys that are barred. */
   readonly barred = new Set<string>()
   /** Whether there is room for a connection beside so many others. */
@@ -160,7 +162,10 @@ export class FakeNetwork {
           this.handles.set(this.#handles, peerId)
           return this.#handles++
         },
-        retire: (handle: number) => this.handles.delete(handle),
+        retire: (handle: number) => {
+          this.retired.push(handle)
+          this.handles.delete(handle)
+        },
         control: (event: ControlEvent) => this.events.push(event),
         status: (_: number, outcome: string | undefined, count: number) => {
           this.statuses.push({ outcome, count })

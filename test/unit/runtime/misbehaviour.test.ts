@@ -140,6 +140,15 @@ describe('the misbehaviour policy', () => {
     expect(scene.policy.inspect()).toMatchObject([{ ip }])
   })
 
+  it('forgets bars that have been served, so that they do not come back when all buckets are empty', () => {
+    const scene = new Scene()
+    for (const ip of ['10.9.0.1', '10.9.0.2']) scene.offend(ip, CAPACITY + 1)
+    scene.now = 10_000
+    for (let i = 0; i < MAX_BUCKETS; i++) scene.offend(address(i), CAPACITY + 1)
+    for (const ip of ['10.9.0.1', '10.9.0.2']) expect(scene.policy.isBarred(ip)).toBe(false)
+    expect(scene.policy.isBarred(address(0))).toBe(true)
+  })
+
   it('shows buckets that are not full, emptiest first', () => {
     const scene = new Scene()
     scene.offend('10.0.0.1', 1)
@@ -165,5 +174,7 @@ describe('the misbehaviour policy', () => {
     // That took the place of the next one; this one has been charged since, and is kept.
     expect(debitsOf(2)).toBe(3)
     expect(debitsOf(1)).toBe(2)
+    // The fourth charge found the bucket empty; the fifth was none.
+    expect(debitsOf(2)).toBe(4)
   })
 })

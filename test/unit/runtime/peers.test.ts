@@ -94,6 +94,21 @@ describe('a peer’s object and its handle', () => {
     expect(network.handles.size).toBe(0)
   })
 
+  it('are released once, also when dials to a peer that is silent find no room', async () => {
+    const network = new FakeNetwork()
+    network.accept(BOB)
+    for (const id of [1, 2]) network.dialler.dial({ id, peerId: BOB, addresses: [`/ip4/10.0.0.1/tcp/${id}`] })
+    network.hasRoom = () => false
+    network.asked[0]!.result.resolve(false)
+    await turn()
+    expect(told(network).slice(1)).toEqual([
+      'Disconnected silent',
+      'Error ERR_DIAL_FAILED',
+      'Error ERR_DIAL_FAILED'
+    ])
+    expect(network.retired).toEqual([0])
+  })
+
   it('stay while a message waits for its outcome', async () => {
     const network = new FakeNetwork()
     const link = network.accept(BOB)
@@ -140,6 +155,7 @@ describe('connections that are open', () => {
     peers.stop()
     network.accept(BOB)
     expect(peers.links).toBe(2)
+    expect([...network.handles.values()]).toEqual([CAROL])
     carol.abort({ code: 'lost', reason: 'reset' })
     expect(peers.links).toBe(1)
   })
@@ -153,7 +169,7 @@ describe('connections that are open', () => {
     expect(network.peers.get(BOB)).toBeUndefined()
   })
 
-  it('cost the peer that makes more than 512 at once and 8 a second, not those dialled to it', async () => {
+  it('cost the peer that makes more than 512 at once and 8 a second, not those dialled to it', () => {
     const network = new FakeNetwork()
     const { charges, clock } = network
     for (let i = 0; i < 512; i++) network.accept(BOB)
@@ -161,7 +177,9 @@ describe('connections that are open', () => {
     network.accept(BOB)
     expect(charges).toEqual([`${BOB} protocol-abuse: connects again and again`])
     network.accept(CAROL)
-    await dialled(network, CAROL, 1)
+    for (let i = 0; i < 600; i++) {
+      network.peers.opened(new FakeLink(CAROL, 'outbound', () => {}) as unknown as Link)
+    }
     clock.advance(1_000)
     for (let i = 0; i < 8; i++) network.accept(BOB)
     expect(charges).toHaveLength(1)
@@ -241,6 +259,43 @@ describe('a connection that the peer makes', () => {
       if (ends) expect(old.end.code).toBe('replaced')
       expect(told(network)[0]).toBe('Connected')
     }
+  })
+
+  it('is not asked itself: it has just been heard', async () => {
+    const network = new FakeNetwork()
+    const old = await dialled(network)
+    old.answer(true)
+    await turn()
+    const link = network.accept(BOB, { alive: Promise.resolve(false) })
+    await turn()
+    expect(link.open).toBe(true)
+  })
+
+  it('is told as before when another that was not reported gives way to it', async () => {
+    const network = new FakeNetwork()
+    const outbound = await dialled(network)
+    outbound.alive = Promise.resolve(false)
+    network.accept(BOB)
+    outbound.answer(true)
+    await turn()
+    expect(outbound.end.code).toBe('replaced')
+    expect(told(network)).toEqual(['Connected'])
+  })
+
+  it('answers the dials that wait when it takes the place of another: one as Connected, the others behind it', async () => {
+    const network = new FakeNetwork()
+    network.accept(BOB)
+    told(network)
+    for (const id of [1, 2, 3])
+      network.dialler.dial({ id, peerId: BOB, addresses: [`/ip4/10.0.0.1/tcp/${id}`] })
+    network.accept(BOB)
+    await turn()
+    expect(network.events).toMatchObject([
+      { type: 'Disconnected', code: 'replaced' },
+      { type: 'Connected', id: 1 },
+      { type: 'AlreadyConnected', id: 2 },
+      { type: 'AlreadyConnected', id: 3 }
+    ])
   })
 
   it('whose other is not admitted yet does not cost it its only usable one', async () => {
@@ -350,9 +405,9 @@ describe('an end', () => {
 
   it('by silence takes the connections that were usable', async () => {
     const network = new FakeNetwork()
-    const first = network.accept(BOB)
     const second = new FakeLink(BOB, 'outbound', () => {})
     network.peers.opened(second as unknown as Link)
+    const first = network.accept(BOB)
     network.peers.endSilent(network.peers.get(BOB)!)
     expect(first.end).toEqual({ code: 'silent', reason: 'it gave no sign of life when it was asked for one' })
     expect(second.open).toBe(true)
