@@ -7,7 +7,7 @@ export const DEFAULT_REFILL_PER_SECOND = 0.1
 /** Buckets in one table, unless said otherwise; when all are in use, a newcomer takes over the fullest. */
 export const DEFAULT_MAX_BUCKETS = 65_536
 
-/** The most buckets a table can be asked to hold: 2^20, in some 300 MB. */
+/** The most buckets a table can be asked to hold, 2^20 in some 300 MB; a larger `maxBuckets` is refused. */
 export const MAX_BUCKETS = 1_048_576
 
 /** Full buckets, which are the same as none, that each newcomer lets go: the table shrinks after a storm. */
