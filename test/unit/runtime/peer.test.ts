@@ -404,7 +404,7 @@ describe('the connection that is kept', () => {
         [kept, other]
       ]) {
         const scene = new Scene(self)
-        for (const direction of order) scene.connect(direction as 'inbound')
+        for (const direction of order) scene.connect(direction)
         expect(scene.peer.preferred?.direction).toBe(kept)
       }
     }
