@@ -310,6 +310,25 @@ describe('dials', () => {
     expect(network.handles.size).toBe(0)
   })
 
+  it('to other addresses of a peer are dials of their own, also when some are the same', () => {
+    const network = new FakeNetwork()
+    for (const [id, ports] of [[1], [1, 2], [2, 3]].entries()) {
+      network.dialler.dial({ id, peerId: BOB, addresses: ports.map(addressOf) })
+    }
+    expect(network.peers.get(BOB)!.dials).toBe(3)
+  })
+
+  it('open no socket to an address of a name where the allow list does not have the peer', async () => {
+    const network = new FakeNetwork({ list: [{ peerId: BOB, ips: ['10.0.0.1'] }] })
+    network.names.resolve = async () => ['10.0.0.2']
+    network.dialler.dial({ id: 1, peerId: BOB, addresses: ['/dns4/node.example/tcp/1'] })
+    await turn()
+    expect(network.knocks).toEqual([])
+    expect(messages(network)).toMatchObject([
+      { code: 'ERR_NOT_ALLOWED', message: expect.stringContaining('not at 10.0.0.2') as string, id: 1 }
+    ])
+  })
+
   it('to other peers need not wait for those to one', async () => {
     const network = new FakeNetwork()
     network.dialler.dial({ id: 1, peerId: BOB, addresses: [addressOf(1)] })

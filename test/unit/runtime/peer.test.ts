@@ -323,6 +323,18 @@ describe('whether a peer is there', () => {
   })
 })
 
+it('a peer that has agreed to a message stream is not asked for a sign of life any more', async () => {
+  const scene = new Scene()
+  const { connection } = scene.connect('inbound')
+  await scene.send()
+  connection.streams[0]!.receive(Uint8Array.of(1, 0))
+  await turn()
+  connection.hear()
+  const { pings } = connection
+  scene.clock.advance(4_000)
+  expect(connection.pings).toBe(pings)
+})
+
 describe('a message stream that the peer does not agree to', () => {
   /** A connection that never answers the opening of a stream. */
   async function withoutAnswer(): Promise<Scene & ReturnType<Scene['connect']>> {

@@ -178,7 +178,9 @@ describe('connections that are open', () => {
     expect(charges).toEqual([`${BOB} protocol-abuse: connects again and again`])
     network.accept(CAROL)
     for (let i = 0; i < 600; i++) {
-      network.peers.opened(new FakeLink(CAROL, 'outbound', () => {}) as unknown as Link)
+      const link = new FakeLink(CAROL, 'outbound', ended => network.peers.closed(ended as unknown as Link))
+      network.peers.opened(link as unknown as Link)
+      link.abort({ code: 'lost', reason: 'reset' })
     }
     clock.advance(1_000)
     for (let i = 0; i < 8; i++) network.accept(BOB)
