@@ -11,7 +11,7 @@ export type Cancel = () => void
 
 /**
  * The process's own clock. An action runs only after the event loop has also looked at its sockets: when this thread
- * was busy for long, what a peer sent meanwhile is read before he is judged for not having sent it.
+ * was busy for long, what a peer sent meanwhile is read before it is charged for not having sent it.
  */
 export const systemClock: Clock = {
   now: () => performance.now(),

@@ -1,5 +1,5 @@
 /**
- * How connections and dials end, in words that a program can switch on. Stable, as the codes of errors are.
+ * How connections and dials end, and what offends, in words that a program can switch on. Stable, as the codes of errors are.
  */
 
 /** Why a peer is no longer reachable. A program may switch on it; the text beside it is for people. */
@@ -37,3 +37,18 @@ export type DialFailure =
   | 'not-resolved'
   /** what answers at the address is not that peer: it proved another key, or does not speak the protocol */
   | 'mismatch'
+
+/** What costs a peer ID or an IP tokens (docs/security.md, "What costs a token"). */
+export type MisbehaviourCause =
+  /** charged to an address: a connection that did not become a peer's */
+  | 'failed-handshake'
+  /** charged to an address: a listed peer from an address outside its entry */
+  | 'ip-mismatch'
+  /** charged to an address: a complete handshake by somebody who is not on the allow list */
+  | 'unknown-peer'
+  /** charged to a peer: what docs/protocol.md calls malformed input */
+  | 'malformed-message'
+  /** charged to a peer: a message that was not answered in time */
+  | 'unanswered-ack'
+  /** charged to a peer: what is legal once and harmful in floods */
+  | 'protocol-abuse'

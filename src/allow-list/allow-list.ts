@@ -105,13 +105,13 @@ export class AllowList {
   }
 
   /**
-   * Judges a node that has proved who it is.
+   * The verdict on a node that has proved its identity.
    *
    * @param peerId its canonical peer ID
    * @param keyHash its key hash in lower case; undefined: not known, and no key hash entry matches
    * @param ip its address, of `normalizeIp`; undefined: not known, and only an entry for any address allows it
    */
-  judge(peerId: string, keyHash: string | undefined, ip: string | undefined): Verdict {
+  verdict(peerId: string, keyHash: string | undefined, ip: string | undefined): Verdict {
     if (this.#everybody) return 'allowed'
     const byPeerId = this.#rules.get(peerId)
     const byKeyHash = keyHash === undefined ? undefined : this.#rules.get(keyHash)
@@ -120,11 +120,11 @@ export class AllowList {
   }
 
   /**
-   * Judges a node that is about to be dialled: as `judge`, but without its key hash, which only the handshake tells,
+   * The verdict on a node that is about to be dialled: as `verdict`, but without its key hash, which only the handshake tells,
    * any key hash entry may be the one that allows it.
    */
   foresee(peerId: string, keyHash: string | undefined, ip: string | undefined): Verdict {
-    return keyHash === undefined && this.#keyHashes > 0 ? 'allowed' : this.judge(peerId, keyHash, ip)
+    return keyHash === undefined && this.#keyHashes > 0 ? 'allowed' : this.verdict(peerId, keyHash, ip)
   }
 
   /**

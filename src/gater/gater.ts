@@ -3,33 +3,12 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import { ipOfMultiaddr, addressKey } from '../addresses/index.ts'
 import type { AllowList } from '../allow-list/index.ts'
 import { publicKeyHashOf } from '../identity/index.ts'
-
-/** Why somebody was turned away. */
-export type DenialReason =
-  /** not on the allow list */
-  | 'unknown-peer'
-  /** on the allow list, but not from this address */
-  | 'wrong-address'
-  /** an empty token bucket, of the peer or of the address */
-  | 'barred'
-  /** the node behind the dialled address is somebody else */
-  | 'peer-mismatch'
-
-export interface Denial {
-  reason: DenialReason
-  direction: 'inbound' | 'outbound'
-  /** Who is there, once that is proved. */
-  peerId?: string
-  /** Outbound: who should be there. */
-  expected?: string
-  /** Normalised; undefined where the address is not known. */
-  ip?: string
-}
+import type { Denial, DenialReason } from './denial.ts'
 
 export interface GaterInit {
   allowList: AllowList
-  /** Whether a peer ID, or the rate subject of an IP, has an empty bucket. */
-  isBarred: (subject: string) => boolean
+  /** Whether a peer ID, or the address key of an IP, has an empty bucket. */
+  isBarred: (key: string) => boolean
   /** Told about every denial by an authenticated check, and about barred addresses. */
   denied: (denial: Denial, connection?: MultiaddrConnection) => void
 }
@@ -42,10 +21,10 @@ export interface GaterInit {
 export function createGater(init: GaterInit): Required<ConnectionGater> {
   const { allowList, isBarred, denied } = init
 
-  /** The judgement on an authenticated peer at an address; the reason for a denial. */
-  const judge = (peerId: PeerId, ip: string | undefined): DenialReason | undefined => {
+  /** Why an authenticated peer at an address is denied; undefined: it is not. */
+  const denialReason = (peerId: PeerId, ip: string | undefined): DenialReason | undefined => {
     const id = peerId.toString()
-    const verdict = allowList.judge(id, keyHashOf(peerId), ip)
+    const verdict = allowList.verdict(id, keyHashOf(peerId), ip)
     if (verdict !== 'allowed') return verdict
     return isBarred(id) ? 'barred' : undefined
   }
@@ -58,7 +37,7 @@ export function createGater(init: GaterInit): Required<ConnectionGater> {
     const ip = ipOfMultiaddr(connection.remoteAddr.toString())
     const expected = direction === 'outbound' ? expectedPeer(connection.remoteAddr) : undefined
     const mismatch = direction === 'outbound' && expected !== peerId.toString()
-    const reason = mismatch ? 'peer-mismatch' : judge(peerId, ip)
+    const reason = mismatch ? 'peer-mismatch' : denialReason(peerId, ip)
     if (reason === undefined) return false
     denied(
       {
@@ -106,7 +85,7 @@ export function createGater(init: GaterInit): Required<ConnectionGater> {
   }
 }
 
-/** Undefined where the peer ID does not contain the key: a digest of it, of a peer that has not proved who he is. */
+/** Undefined where the peer ID does not contain the key: a digest of it, of a peer that has not proved its identity. */
 function keyHashOf({ publicKey }: PeerId): string | undefined {
   return publicKey === undefined ? undefined : publicKeyHashOf(publicKey)
 }

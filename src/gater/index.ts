@@ -1,2 +1,3 @@
+export { denialText } from './denial.ts'
+export type { Denial, DenialReason } from './denial.ts'
 export { createGater } from './gater.ts'
-export type { Denial, DenialReason } from './gater.ts'

@@ -1,15 +1,7 @@
 import { P2pError, shown } from '../errors.ts'
 import { Heap, type HeapItem } from './heap.ts'
+import { DEFAULT_MAX_BUCKETS, FORGOTTEN_PER_NEWCOMER, MAX_BUCKETS } from './limits.ts'
 import { TokenBucketLaw, type Bucket, type TokenBucketInit } from './token-bucket.ts'
-
-/** Buckets in a table, unless said otherwise. */
-export const DEFAULT_MAX_BUCKETS = 65_536
-
-/** The most buckets a table can be asked to hold: 2^20, in some 300 MB. */
-export const MAX_BUCKETS = 1_048_576
-
-/** A full bucket is a forgotten one: each new one lets this many go, so that the table shrinks after a storm. */
-const FORGOTTEN_PER_NEWCOMER = 2
 
 /** The bucket of a subject that has none: nothing was ever spent from it. */
 const FULL: Readonly<Bucket> = Object.freeze({ spent: 0, at: -Infinity })
@@ -40,11 +32,11 @@ interface Slot extends Bucket, HeapItem {
  *
  * A full bucket is the same as none, so only buckets in use are held. When `maxBuckets` of them are in use and
  * a subject without one is charged, **it takes over the fullest bucket with all that is spent from it**; the
- * subject that had it is forgotten. A subject without a bucket is judged by that same bucket. Hence:
+ * subject that had it is forgotten. A subject without a bucket has the balance of that same bucket. Hence:
  *
  * 1. Every subject, remembered or forgotten, is granted at most `capacity + refillPerSecond × t` worth of
  *    charges in any window of `t` seconds. For who is forgotten had spent no more than is spent from any
- *    bucket in the table, and that is what he is judged by when he comes back.
+ *    bucket in the table, and that is the balance it has when it comes back.
  * 2. All subjects together, however many, are granted at most `maxBuckets × (capacity + refillPerSecond × t)`:
  *    what was spent from a bucket comes back by time alone.
  * 3. The worst are remembered longest. A bucket with less than a token outlasts every fuller one, and when all
@@ -134,7 +126,7 @@ export class BucketTable {
     }
   }
 
-  /** The bucket by which `subject` is judged: its own, or a full one, or, all being in use, the fullest. */
+  /** The bucket whose balance `subject` has: its own, or a full one, or, all being in use, the fullest. */
   #bucketOf(subject: string): Bucket {
     const own = this.#slots.get(subject)
     if (own !== undefined) return own

@@ -1,10 +1,5 @@
 import { P2pError, shown } from '../errors.ts'
-
-/** Tokens in a full bucket, unless said otherwise. */
-export const DEFAULT_CAPACITY = 10
-
-/** Tokens that come back each second, unless said otherwise: one in ten seconds. */
-export const DEFAULT_REFILL_PER_SECOND = 0.1
+import { DEFAULT_CAPACITY, DEFAULT_REFILL_PER_SECOND } from './limits.ts'
 
 export interface TokenBucketInit {
   /**

@@ -1,5 +1,6 @@
 import { CommandRecord, decodeText, Word } from '../bridge/index.ts'
 import type { ControlBlock, PlainCommand, QueueReader } from '../bridge/index.ts'
+import { MAX_BYTES_PER_TURN, MAX_RECORDS_PER_TURN } from './limits.ts'
 
 /** Takes what the application has handed to the sender channel, in its order. */
 export interface CommandHandler {
@@ -9,10 +10,6 @@ export interface CommandHandler {
   send: (handle: number, frames: Uint8Array, count: number) => void
   command: (command: PlainCommand) => void
 }
-
-/** Commands or bytes taken in one turn of the event loop; more waits for the next, so that sockets get theirs. */
-const MAX_RECORDS_PER_TURN = 16_384
-const MAX_BYTES_PER_TURN = 4 * 1024 * 1024
 
 /** Reads the sender channel. */
 export class CommandReader {

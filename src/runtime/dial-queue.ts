@@ -4,20 +4,17 @@ import type { AllowList } from '../allow-list/index.ts'
 import type { Clock } from '../clock.ts'
 import { messageOf, toPlain } from '../errors.ts'
 import type { PlainError } from '../errors.ts'
+import { denialText } from '../gater/index.ts'
 import type { Denial } from '../gater/index.ts'
 import { publicKeyHashOfPeerId } from '../identity/index.ts'
 import type { Names } from '../names/index.ts'
 import type { Link, Node } from '../libp2p/index.ts'
 import type { DialFailure } from '../outcomes.ts'
 import { Places } from '../places.ts'
-import { denialText, DialError, dialPeer } from './dial.ts'
+import { DialError, dialPeer } from './dial-attempt.ts'
+import { MAX_PARALLEL_DIALS } from './limits.ts'
+import { lost } from './link-ends.ts'
 import type { Peer } from './peer.ts'
-
-/**
- * Dials that connect at once: each costs a handshake, and one that waits for the CPU would time out unfairly. Those that
- * only wait for a name are not among them.
- */
-const MAX_PARALLEL_DIALS = 64
 
 export interface DialQueueInit {
   clock: Clock
@@ -31,7 +28,7 @@ export interface DialQueueInit {
   node: () => Node
   /** The remote has admitted us. */
   admitted: (peer: Peer, link: Link, stream: Stream) => void
-  /** An attempt is over, well or badly. */
+  /** A dial is over, well or badly. */
   done: (peer: Peer) => void
   /** The peer of a dial is reachable already. */
   already: (peer: Peer, id: number) => void
@@ -49,29 +46,36 @@ interface DialCommand {
   addresses: string[]
 }
 
-interface Attempt {
+interface PendingDial {
   peer: Peer
   addresses: string[]
-  /** The Dial commands that wait for this attempt. */
+  /** The Dial commands that wait for this pending. */
   ids: number[]
   controller: AbortController
   denial?: Denial
 }
 
 /**
- * Dial commands to connections: one attempt at a time for each peer, the same addresses only once, and every command
- * answered exactly once. A peer that is connected is asked whether it is there, and dialled only when it does not say so.
- * An attempt that is cancelled is over for the application at once; it keeps its place here
- * until it has let go of what it has opened, because libp2p would take the next dial to that peer for the same one. An
- * attempt is never given up because the peer has connected meanwhile: when both sides dial at the same moment and both
- * did that, none would be connected.
+ * Dial commands to connections: one dial at a time to each peer, the same addresses only once, and every command
+ * answered exactly once. The stages of a command, in order:
+ *
+ * 1. `dial` refuses what the allow list or a bar forbids;
+ * 2. `#ask`: a peer that is connected is asked whether it is there, and dialled only when it does not say so;
+ * 3. `#connect`: the command joins a dial to the same addresses, or becomes a dial that waits its turn;
+ * 4. `#run`: the dial connects (dial-attempt.ts) and the peer admits this node, or it fails;
+ * 5. `claim` or `#finish`: its commands are answered, by the connection or by the failure.
+ *
+ * A dial that is cancelled is over for the application at once; it keeps its place here until it has let go of what it
+ * has opened, because libp2p would take the next dial to that peer for the same one. A dial is never given up because the
+ * peer has connected meanwhile: when both sides dial at the same moment and both did that, none would be connected.
  */
 export class DialQueue {
   readonly #init: DialQueueInit
-  readonly #active = new Map<string, Attempt>()
-  readonly #waiting: Attempt[] = []
+  readonly #active = new Map<string, PendingDial>()
+  readonly #waiting: PendingDial[] = []
   /** Dials to connected peers, until those have given a sign of life. */
   readonly #asking = new Map<Peer, DialCommand[]>()
+  /** Taken while a dial connects; those that only wait for a name take none. */
   readonly #places = new Places(MAX_PARALLEL_DIALS)
 
   constructor(init: DialQueueInit) {
@@ -94,13 +98,13 @@ export class DialQueue {
 
   /** No dial waits for its outcome. */
   get isIdle(): boolean {
-    return this.#asking.size === 0 && this.#attempts(undefined).length === 0
+    return this.#asking.size === 0 && this.#pendingTo(undefined).length === 0
   }
 
   /** The peer is connected: all dials to it have come true. Their ids, the one first that has waited longest. */
   claim(peer: Peer): number[] {
     const asking = this.#asked(peer).map(({ id }) => id)
-    return asking.concat(...this.#attempts(peer.peerId).map(({ ids }) => ids.splice(0)))
+    return asking.concat(...this.#pendingTo(peer.peerId).map(({ ids }) => ids.splice(0)))
   }
 
   /** A peer that is connected may be gone without a word: it is asked first. */
@@ -136,7 +140,7 @@ export class DialQueue {
   }
 
   #connect(peer: Peer, { id, addresses }: DialCommand): void {
-    const same = this.#attempts(peer.peerId).find(attempt => isSame(attempt.addresses, addresses))
+    const same = this.#pendingTo(peer.peerId).find(pending => isSame(pending.addresses, addresses))
     if (same !== undefined) {
       same.ids.push(id)
       return
@@ -154,8 +158,8 @@ export class DialQueue {
 
   /** Our own gater denied a connection that a dial had made. */
   denied(denial: Denial): void {
-    const attempt = denial.expected === undefined ? undefined : this.#active.get(denial.expected)
-    if (attempt !== undefined) attempt.denial = denial
+    const pending = denial.expected === undefined ? undefined : this.#active.get(denial.expected)
+    if (pending !== undefined) pending.denial = denial
   }
 
   /** Ends the dials to a peer, or all: their commands are answered before it returns. */
@@ -168,12 +172,12 @@ export class DialQueue {
       }
       done(peer)
     }
-    for (const attempt of this.#attempts(peerId)) {
-      const error = ended(attempt.addresses, reason)
-      attempt.controller.abort(error)
-      const index = this.#waiting.indexOf(attempt)
+    for (const pending of this.#pendingTo(peerId)) {
+      const error = ended(pending.addresses, reason)
+      pending.controller.abort(error)
+      const index = this.#waiting.indexOf(pending)
       if (index >= 0) this.#waiting.splice(index, 1)
-      this.#finish(attempt, error)
+      this.#finish(pending, error)
     }
   }
 
@@ -197,44 +201,44 @@ export class DialQueue {
   }
 
   /** Those to a peer, or all, that are not cancelled. */
-  #attempts(peerId: string | undefined): Attempt[] {
+  #pendingTo(peerId: string | undefined): PendingDial[] {
     const all = [...this.#active.values(), ...this.#waiting].filter(isWanted)
-    return peerId === undefined ? all : all.filter(attempt => attempt.peer.peerId === peerId)
+    return peerId === undefined ? all : all.filter(pending => pending.peer.peerId === peerId)
   }
 
   #startNext(): void {
     for (let i = 0; i < this.#waiting.length;) {
-      const attempt = this.#waiting[i]!
-      if (this.#active.has(attempt.peer.peerId)) {
+      const pending = this.#waiting[i]!
+      if (this.#active.has(pending.peer.peerId)) {
         i++
         continue
       }
       this.#waiting.splice(i, 1)
-      this.#active.set(attempt.peer.peerId, attempt)
-      void this.#run(attempt)
+      this.#active.set(pending.peer.peerId, pending)
+      void this.#run(pending)
     }
   }
 
-  async #run(attempt: Attempt): Promise<void> {
+  async #run(pending: PendingDial): Promise<void> {
     const { clock, names, timeoutMs, node, admitted } = this.#init
-    const { peer, addresses, controller } = attempt
+    const { peer, addresses, controller } = pending
     const { peerId } = peer
     let failure: unknown
     try {
-      // The peer may have connected while this attempt waited for another: then nobody waits for it any more.
-      if (attempt.ids.length > 0) {
+      // The peer may have connected while this dial waited for another: then nobody waits for it any more.
+      if (pending.ids.length > 0) {
         const init = {
           clock,
           node: node(),
           names,
           places: this.#places,
           forbids: (ip: string) => this.#misplaced(peerId, ip),
-          takeDenial: () => takeDenial(attempt)
+          takeDenial: () => takeDenial(pending)
         }
         const target = { peerId, addresses, timeoutMs, signal: controller.signal }
         const { link, stream } = await dialPeer(init, target)
-        if (isWanted(attempt)) admitted(peer, link, stream)
-        else link.abort({ code: 'lost', reason: messageOf(controller.signal.reason) })
+        if (isWanted(pending)) admitted(peer, link, stream)
+        else link.abort(lost(messageOf(controller.signal.reason)))
         if (!link.open)
           throw new DialError('denied', `dial to ${named(addresses)} failed: ${link.end.reason}`)
       }
@@ -242,15 +246,15 @@ export class DialQueue {
       failure = err
     }
     this.#active.delete(peerId)
-    if (isWanted(attempt)) this.#finish(attempt, failure)
+    if (isWanted(pending)) this.#finish(pending, failure)
     // Not at once: one that needs no connection is over before it returns, and thousands may wait.
     queueMicrotask(() => this.#startNext())
   }
 
   /** Commands that still wait have not come true: they are told why. */
-  #finish(attempt: Attempt, failure: unknown): void {
+  #finish(pending: PendingDial, failure: unknown): void {
     const { failed, done } = this.#init
-    const { peer, addresses, ids } = attempt
+    const { peer, addresses, ids } = pending
     const error = plain(failure ?? 'the node is stopping', addresses)
     for (const id of ids.splice(0)) failed(error, peer.peerId, id)
     peer.dials--
@@ -283,13 +287,13 @@ function isSame(some: string[], others: string[]): boolean {
   return some.length === others.length && some.every(address => others.includes(address))
 }
 
-function takeDenial(attempt: Attempt): Denial | undefined {
-  const { denial } = attempt
-  delete attempt.denial
+function takeDenial(pending: PendingDial): Denial | undefined {
+  const { denial } = pending
+  delete pending.denial
   return denial
 }
 
 /** Not cancelled: what it comes to is for its commands. */
-function isWanted({ controller }: Attempt): boolean {
+function isWanted({ controller }: PendingDial): boolean {
   return !controller.signal.aborted
 }

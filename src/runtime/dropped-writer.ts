@@ -1,8 +1,6 @@
 import { Counters, encodeText, PriorityRecord, SLOTS, Word } from '../bridge/index.ts'
 import type { ControlBlock, Count, QueueWriter } from '../bridge/index.ts'
-
-/** Peers whose drops can wait for a slot; beyond them the refusals are told to their senders only. */
-const MAX_WAITING = 65_536
+import { MAX_DROPS_WAITING } from './limits.ts'
 
 /** The runtime's end of the priority channel. */
 export class DroppedWriter {
@@ -37,7 +35,7 @@ export class DroppedWriter {
       const waiting = this.#waiting.get(peerId) ?? { messages: 0, bytes: 0 }
       waiting.messages += count.messages
       waiting.bytes += count.bytes
-      if (this.#waiting.size < MAX_WAITING) this.#waiting.set(peerId, waiting)
+      if (this.#waiting.size < MAX_DROPS_WAITING) this.#waiting.set(peerId, waiting)
       return
     }
     if (!this.#counters.add(slot, count)) return

@@ -9,12 +9,6 @@ export interface ReceiverLimits {
   bytes: number
 }
 
-/**
- * Control events are never dropped. Once so many are unread, nobody new is let in and nothing new is reported about
- * strangers or defects, until the application reads: the backlog is bounded by what the application itself has asked for.
- */
-export const MAX_UNREAD_CONTROL = 65_536
-
 /** Writes the receiver channel. Publications of one turn of the event loop wake the application once. */
 export class EventWriter {
   readonly #control: ControlBlock
@@ -45,7 +39,7 @@ export class EventWriter {
     return (this.#bytesWritten - Atomics.load(this.#control, Word.bytesRead)) | 0
   }
 
-  /** Control events that the application has not read: they are never dropped, so their sources look at this. */
+  /** Control events that the application has not read: they are never dropped, so what strangers cause looks at this first. */
   get unreadControl(): number {
     return (this.#controlWritten - Atomics.load(this.#control, Word.controlRead)) | 0
   }

@@ -21,7 +21,7 @@ export interface InboundStreamInit {
   malformed: (reason: string) => void
 }
 
-/** Takes a stream that a peer has opened for his messages: what arrives on it goes to the receiver channel. */
+/** Takes a stream that a peer has opened for its messages: what arrives on it goes to the receiver channel. */
 export function acceptStream(init: InboundStreamInit): void {
   const { peer, link, stream, clock, limits, events, dropped, use, malformed } = init
   link.room ??= new MemoryReservation(Math.max(limits.receiverBytes, limits.maxMessageBytes))

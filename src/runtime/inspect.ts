@@ -6,7 +6,7 @@ import type { Peer } from './peer.ts'
 /** The state of a runtime as plain data. */
 export function snapshot(
   peers: Iterable<Peer>,
-  judge: MisbehaviourPolicy,
+  policy: MisbehaviourPolicy,
   events: EventWriter,
   dropped: number
 ): RuntimeSnapshot {
@@ -19,7 +19,7 @@ export function snapshot(
       const unacknowledged = outbox.unsettled
       return [{ peerId, address, direction, sent, received, bytesSent, bytesReceived, unacknowledged }]
     }),
-    buckets: judge.inspect(),
+    buckets: policy.inspect(),
     receiver: { messages: events.unreadMessages, bytes: events.unreadBytes, dropped }
   }
 }

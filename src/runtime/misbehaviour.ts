@@ -1,5 +1,6 @@
 import type { ControlEvent, MisbehaviourCause, Offender, RuntimeSnapshot } from '../bridge/index.ts'
 import type { BucketTable } from '../rate-limiter/index.ts'
+import { MAX_BUCKETS_SHOWN, MAX_DEBITS_KEPT, MAX_DEBTORS_KEPT } from './limits.ts'
 
 /** What an observer saw. `evidence` is for people: a reason, never a payload. */
 export interface Offence {
@@ -16,26 +17,20 @@ export interface MisbehaviourPolicyInit {
   peerBuckets: BucketTable
   addressBuckets: BucketTable
   costs: Record<MisbehaviourCause, number>
-  /** Ends everything that the subject has here; it is barred already. */
+  /** Ends everything that the offender has here; it is barred already. */
   cutOff: (offender: Offender, reason: string) => void
   emit: (event: Extract<ControlEvent, { type: 'ConnectionLimit' }>) => void
 }
 
-/** Debits kept for each key, and subjects for which they are kept; the oldest go first. */
-const DEBITS_PER_SUBJECT = 8
-const MAX_DEBIT_SUBJECTS = 1_024
-/** Buckets listed at most: a snapshot stays small while somebody attacks from everywhere. */
-const MAX_BUCKETS_SHOWN = 1_024
-
 /**
- * The single judge of misbehaviour (docs/decisions/0003). Observers report facts; the judge charges the subject's
- * bucket and, when the bucket cannot pay, bars the key, cuts it off and says so once, in that order. Nothing else
- * hangs up on anyone for what he did. A bar ends when the bucket's own refill has brought one token back. Who has no bucket
- * of his own, because all are in use and empty, is cut off each time, and neither barred nor reported.
+ * The misbehaviour policy (docs/decisions/0003). Observers report facts; it alone charges the offender's bucket and,
+ * when the bucket cannot pay, bars the offender, cuts it off and says so once, in that order. Nothing else ends a
+ * connection for an offence. A bar ends when the bucket's own refill has brought one token back. An offender without a
+ * bucket of its own, because all are in use and empty, is cut off each time, and neither barred nor reported.
  */
 export class MisbehaviourPolicy {
   readonly #init: MisbehaviourPolicyInit
-  /** Subjects whose own bucket could not pay and has not had a token since: as many as there can be buckets. */
+  /** Peer IDs and address keys whose own bucket could not pay and has not had a token since: as many as there can be buckets. */
   readonly #barred = new Set<string>()
   readonly #debits = new Map<string, Debit[]>()
 
@@ -48,7 +43,7 @@ export class MisbehaviourPolicy {
     const { costs, cutOff, emit } = this.#init
     const { cause, offender, evidence } = offence
     const key = offender.peerId ?? offender.ip
-    // What a barred subject does is prevented, not charged: else its bar would never end.
+    // What a barred offender does is prevented, not charged: else its bar would never end.
     if (this.isBarred(key)) return
     const cost = costs[cause]
     const buckets = this.#bucketsOf(key)
@@ -65,7 +60,7 @@ export class MisbehaviourPolicy {
     if (isBarred) emit({ type: 'ConnectionLimit', ...offender, cause })
   }
 
-  /** Whether a peer ID, or the rate subject of an IP, has an empty bucket. */
+  /** Whether a peer ID, or the address key of an IP, has an empty bucket. */
   isBarred(key: string): boolean {
     if (!this.#barred.has(key)) return false
     if (this.#bucketsOf(key).readyIn(key) > 0) return true
@@ -103,11 +98,11 @@ export class MisbehaviourPolicy {
   #note(key: string, debit: Debit): void {
     const debits = this.#debits.get(key) ?? []
     debits.push(debit)
-    if (debits.length > DEBITS_PER_SUBJECT) debits.shift()
+    if (debits.length > MAX_DEBITS_KEPT) debits.shift()
     // Set anew, so that the map stays in the order of the last debit.
     this.#debits.delete(key)
     this.#debits.set(key, debits)
-    if (this.#debits.size > MAX_DEBIT_SUBJECTS) this.#debits.delete(this.#debits.keys().next().value!)
+    if (this.#debits.size > MAX_DEBTORS_KEPT) this.#debits.delete(this.#debits.keys().next().value!)
   }
 }
 

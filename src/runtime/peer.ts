@@ -5,19 +5,12 @@ import { unsentBytes } from '../libp2p/index.ts'
 import type { Link } from '../libp2p/index.ts'
 import { Outbox } from '../protocol/index.ts'
 import type { Outcome, OutboxLimits } from '../protocol/index.ts'
+import { CLOSE_UNUSED_AFTER_MS, ORDERLY_END_MS, RECENTLY_RECEIVED_MS } from './limits.ts'
+import { SUPERFLUOUS, takesNoMessages } from './link-ends.ts'
 import { openMessageStream } from './open-stream.ts'
 
-/** How long a connection that has become superfluous must have had no message stream before it is closed, in milliseconds. */
-const RETIRE_AFTER_MS = 1_000
-
-/** A peer that was heard so short a time ago, in milliseconds, need not be asked whether it is there. */
-const FRESH_MS = 1_000
-
-/** A connection whose stream was ended while it was being opened may be about to end, for so long, in milliseconds. */
-const GOODBYE_MS = 500
-
 /** Made once: it is told to nobody. */
-const OUTDONE = new Error('the peer is heard on another connection')
+const STALLED = new Error('the peer is heard on another connection')
 
 export interface PeerInit {
   peerId: string
@@ -34,7 +27,7 @@ export interface PeerInit {
   malformed: (peer: Peer, reason: string) => void
 }
 
-/** Everything the runtime holds for one peer: his connections, dials to him, and the messages on their way to him. */
+/** Everything the runtime holds for one peer: its connections, dials to it, and the messages on their way to it. */
 export class Peer {
   readonly peerId: string
   readonly receiverHandle: number
@@ -47,21 +40,22 @@ export class Peer {
   /** The application has been told Connected, and not yet Disconnected. */
   announced = false
   /** The connection that the application has been told of, or what is left when that has become superfluous. */
-  told: Link | undefined
-  /** When connections have taken each other's place lately, and whether that has been told. */
+  reportedLink: Link | undefined
+  /** When connections have taken each other's place lately, and whether that has been reported. */
   takeovers: number[] = []
-  rivalryTold = false
+  takeoversReported = false
   /** The peer handle on the sender channel. */
   senderHandle = 0
   sent = 0
   bytesSent = 0
   received = 0
   bytesReceived = 0
-  readonly #retiring = new Set<Link>()
+  /** Superfluous connections whose next look is arranged for. */
+  readonly #superfluous = new Set<Link>()
   /** The last attempt to open a message stream. */
   #opening: (AbortController & { link: Link }) | undefined
   /** Nothing is written on this connection until the peer is heard on it. */
-  #held: Link | undefined
+  #pausedOn: Link | undefined
   #waiting: Array<{ resolve: (link: Link) => void; reject: (err: Error) => void }> = []
 
   constructor(init: PeerInit) {
@@ -81,7 +75,7 @@ export class Peer {
         if (!this.outbox.busy) queueMicrotask(() => this.#convergeOnPreferred())
       },
       unanswered: () => init.unanswered(this, 'a message was not answered in time'),
-      endedEarly: stream => this.#judgeEnd(stream),
+      endedEarly: stream => this.#chargeEarlyEnd(stream),
       malformed: reason => init.malformed(this, reason)
     })
   }
@@ -94,12 +88,12 @@ export class Peer {
   get preferred(): Link | undefined {
     const { self } = this.#init
     const ours = self < this.peerId ? 'outbound' : 'inbound'
-    const usable = this.links.filter(link => link.admitted && link.open && !this.#isOutdone(link))
+    const usable = this.links.filter(link => link.admitted && link.open && !this.#isStalled(link))
     return usable.findLast(link => link.direction === ours) ?? usable.at(-1)
   }
 
   /** The peer has been asked on this connection in vain, and was heard later on another. */
-  #isOutdone(link: Link): boolean {
+  #isStalled(link: Link): boolean {
     return (
       link.unanswered &&
       this.links.some(
@@ -116,7 +110,8 @@ export class Peer {
   async confirmAlive(withinMs: number): Promise<boolean> {
     const { preferred } = this
     if (preferred === undefined) return false
-    const isFresh = !preferred.unanswered && this.#init.clock.now() - preferred.lastReceivedAt < FRESH_MS
+    const isFresh =
+      !preferred.unanswered && this.#init.clock.now() - preferred.lastReceivedAt < RECENTLY_RECEIVED_MS
     return isFresh || preferred.confirmAlive(withinMs)
   }
 
@@ -138,7 +133,7 @@ export class Peer {
   /** It has come to light on which connections the peer is heard. */
   reroute(): void {
     const opening = this.#opening
-    if (opening !== undefined && this.#isOutdone(opening.link)) opening.abort(OUTDONE)
+    if (opening !== undefined && this.#isStalled(opening.link)) opening.abort(STALLED)
     this.#convergeOnPreferred()
     this.outbox.resume()
   }
@@ -180,10 +175,10 @@ export class Peer {
    * begins with the ends of streams.
    */
   async #giveUp(link: Link, reason: string): Promise<void> {
-    if (link.open) await new Promise<void>(resolve => this.#init.clock.after(GOODBYE_MS, resolve))
+    if (link.open) await new Promise<void>(resolve => this.#init.clock.after(ORDERLY_END_MS, resolve))
     // One that has been superseded says nothing about the one that is kept.
     if (link.open && this.preferred === link) {
-      link.abort({ code: 'protocol', reason: `the peer does not take messages: ${reason}` })
+      link.abort(takesNoMessages(reason))
     }
   }
 
@@ -191,11 +186,11 @@ export class Peer {
   #mayWrite(): boolean {
     if (this.links.length < 2) return true
     const link = this.#linkOf(this.outbox.stream)
-    if (link === undefined || !this.#isOutdone(link)) return true
-    if (this.#held !== link) {
-      this.#held = link
+    if (link === undefined || !this.#isStalled(link)) return true
+    if (this.#pausedOn !== link) {
+      this.#pausedOn = link
       link.whenHeard(() => {
-        this.#held = undefined
+        this.#pausedOn = undefined
         this.reroute()
       })
     }
@@ -211,39 +206,38 @@ export class Peer {
    * Acks that have ended will not come in time: that is counted when the time is over. An orderly end of the connection
    * begins with the ends of its streams, and is no offence; by then it has come, or never will.
    */
-  #judgeEnd(stream: Stream): void {
+  #chargeEarlyEnd(stream: Stream): void {
     const { clock, outbox, unanswered } = this.#init
     const link = this.#linkOf(stream)
     const { ackTimeoutMs } = outbox
-    const judge = (): void => {
+    const charge = (): void => {
       if (link?.open !== true) return
       unanswered(this, 'the acks of a stream ended before any message was answered')
     }
-    // Who is not heard any more may have been stopped in the middle of it, and is judged when it is.
-    clock.after(ackTimeoutMs, () => link?.whenHeard(() => void clock.after(ackTimeoutMs, judge)))
+    // A peer that is not heard any more may have been stopped in the middle of it: its time begins when it is heard again.
+    clock.after(ackTimeoutMs, () => link?.whenHeard(() => void clock.after(ackTimeoutMs, charge)))
   }
 
-  /** With two connections, moves to the one that is kept once nothing is in flight on the other, and retires that. */
+  /** With two connections, moves to the one that is kept once nothing is in flight on the other, and has that closed. */
   #convergeOnPreferred(): void {
     if (this.links.length < 2) return
     const { preferred, outbox } = this
     if (preferred === undefined) return
     if (outbox.stream !== undefined && !preferred.carries(outbox.stream) && !outbox.busy) outbox.release()
-    for (const other of this.links) if (other !== preferred) this.#retire(other)
+    for (const other of this.links) if (other !== preferred) this.#closeWhenUnused(other)
   }
 
   /** The side that dialled the superfluous connection closes it, when neither side has used it for messages for a while. */
-  #retire(link: Link): void {
+  #closeWhenUnused(link: Link): void {
     const { clock } = this.#init
-    if (link.direction === 'inbound' || this.#retiring.has(link)) return
-    this.#retiring.add(link)
-    clock.after(RETIRE_AFTER_MS, () => {
-      this.#retiring.delete(link)
+    if (link.direction === 'inbound' || this.#superfluous.has(link)) return
+    this.#superfluous.add(link)
+    clock.after(CLOSE_UNUSED_AFTER_MS, () => {
+      this.#superfluous.delete(link)
       const { preferred } = this
       if (!link.open || preferred === undefined || preferred === link) return
-      const unused = link.messageStreams === 0 && clock.now() - link.lastUsedAt >= RETIRE_AFTER_MS
-      if (unused)
-        void link.close({ code: 'replaced', reason: 'superseded by another connection to the same peer' })
+      const unused = link.messageStreams === 0 && clock.now() - link.lastUsedAt >= CLOSE_UNUSED_AFTER_MS
+      if (unused) void link.close(SUPERFLUOUS)
       else this.#convergeOnPreferred()
     })
   }

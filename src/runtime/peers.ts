@@ -7,24 +7,10 @@ import { publicKeyHashOfPeerId } from '../identity/index.ts'
 import type { Link, LinkEnd } from '../libp2p/index.ts'
 import type { Limits } from '../options.ts'
 import { BucketTable } from '../rate-limiter/index.ts'
+import { CONNECTIONS_PER_PEER, TAKEOVERS, WINDOW_BYTES, WINDOW_MESSAGES } from './limits.ts'
+import { barred, DISCONNECTED, lost, REMOVED, REPLACED, SILENT, STOPPED } from './link-ends.ts'
 import { Peer } from './peer.ts'
 import { Totals } from './totals.ts'
-
-/** Messages in flight to one peer, and their bytes on the wire; one message may always be in flight. */
-const WINDOW_MESSAGES = 16_384
-export const WINDOW_BYTES: number = 4 * 1024 * 1024
-
-/** Connections that a peer may make at once, and per second: each costs a handshake (docs/decisions/0009). */
-const CONNECTIONS = { capacity: 512, refillPerSecond: 8 }
-
-/** Connections of one peer that take each other's place so often, in so many milliseconds, are reported, once until it stops. */
-const RIVALS = { takeovers: 3, withinMs: 60_000 }
-
-const ENDED: LinkEnd = { code: 'lost', reason: 'the connection ended' }
-const DISCONNECTED: LinkEnd = { code: 'parted', reason: 'disconnected by this application' }
-const REMOVED: LinkEnd = { code: 'removed', reason: 'no longer allowed by the allow list' }
-const SILENT: LinkEnd = { code: 'silent', reason: 'it gave no sign of life when it was asked for one' }
-const REPLACED: LinkEnd = { code: 'replaced', reason: 'replaced by a newer connection of the same peer' }
 
 export interface PeersInit {
   self: string
@@ -39,7 +25,16 @@ export interface PeersInit {
   cancelDials: (peerId: string, reason: string) => void
 }
 
-/** Who is connected: turns connections that come and go into one Connected and one Disconnected for each peer. */
+/**
+ * Who is connected: turns connections that come and go into one Connected and one Disconnected for each peer. The life of
+ * a peer's object, in order:
+ *
+ * 1. `open`: a dial or a connection needs it; it gets its handle on the receiver channel;
+ * 2. `opened`: a connection has passed the local checks, may take the place of an older one, and pays for itself;
+ * 3. `admit`: the peer has admitted us on it: Connected, and its dials have come true;
+ * 4. `closed`, `onRouteChange`: a connection or a dial has ended: without a way left, everything is settled, Disconnected;
+ * 5. when no connection, dial or message is left, the object and its handle are released, its counters kept.
+ */
 export class Peers {
   readonly #init: PeersInit
   readonly #peers = new Map<string, Peer>()
@@ -52,7 +47,7 @@ export class Peers {
 
   constructor(init: PeersInit) {
     this.#init = init
-    this.#connections = new BucketTable({ ...CONNECTIONS, clock: init.clock.now })
+    this.#connections = new BucketTable({ ...CONNECTIONS_PER_PEER, clock: init.clock.now })
   }
 
   /** Connections that are open, of all peers. */
@@ -89,7 +84,7 @@ export class Peers {
       outbox: {
         ackTimeoutMs,
         msPerByte: messageTimeoutMs / maxMessageBytes,
-        // The longest that may lie before an ack is a message of his, on a link that is just fast enough.
+        // The longest that may lie before an ack is a message of the peer's, on a link that is just fast enough.
         maxDelayMs: messageTimeoutMs,
         writeTimeoutMs: messageTimeoutMs,
         windowMessages: WINDOW_MESSAGES,
@@ -112,7 +107,7 @@ export class Peers {
     if (!link.open) return
     this.#open.add(link)
     if (this.#stopped) return
-    // A handshake that the peer had begun before the application parted from him ends with it, as our own dials do.
+    // A handshake that the peer had begun before the application parted from it ends with it, as our own dials do.
     if (link.begunAt !== undefined && link.begunAt < (this.#disconnectedAt.get(link.peerId) ?? -Infinity)) {
       void link.close(DISCONNECTED)
       return
@@ -155,9 +150,9 @@ export class Peers {
     if (peer === undefined || index < 0) return
     peer.links.splice(index, 1)
     if (link.fault !== undefined) this.#init.charge(link.fault.cause, link.peerId, link.fault.reason)
-    if (link === peer.told && !this.#stopped) {
+    if (link === peer.reportedLink && !this.#stopped) {
       if (link.end === REPLACED && peer.announced && peer.preferred !== undefined) this.#tellTakeover(peer)
-      else peer.told = peer.preferred
+      else peer.reportedLink = peer.preferred
     }
     this.onRouteChange(peer, link.end)
   }
@@ -171,11 +166,13 @@ export class Peers {
     for (const id of others) this.tellAlready(peer, id)
 
     const now = this.#init.clock.now()
-    peer.takeovers = peer.takeovers.filter(time => now - time < RIVALS.withinMs).slice(1 - RIVALS.takeovers)
-    if (peer.takeovers.length === 0) peer.rivalryTold = false
+    peer.takeovers = peer.takeovers
+      .filter(time => now - time < TAKEOVERS.withinMs)
+      .slice(1 - TAKEOVERS.reportedAt)
+    if (peer.takeovers.length === 0) peer.takeoversReported = false
     peer.takeovers.push(now)
-    if (peer.takeovers.length < RIVALS.takeovers || peer.rivalryTold) return
-    peer.rivalryTold = true
+    if (peer.takeovers.length < TAKEOVERS.reportedAt || peer.takeoversReported) return
+    peer.takeoversReported = true
     const { peerId } = peer
     this.#init.events.control({
       type: 'Error',
@@ -210,7 +207,7 @@ export class Peers {
   }
 
   /** A connection or a dial has ended: settles what has no way left, says so, and forgets a peer of whom nothing is left. */
-  onRouteChange(peer: Peer, end: LinkEnd = ENDED): void {
+  onRouteChange(peer: Peer, end: LinkEnd = lost('the connection ended')): void {
     if (this.#stopped) return
     peer.failIfUnreachable()
     if (peer.preferred === undefined) this.#announceLoss(peer, end)
@@ -238,7 +235,7 @@ export class Peers {
 
   /** Cuts a peer off. */
   hangUp(peerId: string, reason: string): void {
-    for (const link of [...(this.#peers.get(peerId)?.links ?? [])]) link.abort({ code: 'barred', reason })
+    for (const link of [...(this.#peers.get(peerId)?.links ?? [])]) link.abort(barred(reason))
     this.#init.cancelDials(peerId, reason)
   }
 
@@ -248,22 +245,22 @@ export class Peers {
     for (const peer of [...this.#peers.values()]) {
       const keyHash = peer.links[0]?.keyHash ?? publicKeyHashOfPeerId(peer.peerId)
       for (const link of [...peer.links]) {
-        if (allowList.judge(peer.peerId, link.keyHash, link.ip) !== 'allowed') link.abort(REMOVED)
+        if (allowList.verdict(peer.peerId, link.keyHash, link.ip) !== 'allowed') link.abort(REMOVED)
       }
       if (!allowList.mayKnow(peer.peerId, keyHash)) cancelDials(peer.peerId, REMOVED.reason)
     }
   }
 
   /** From now on nothing is settled or told any more, but that everybody is gone. */
-  stop(reason: string): void {
-    for (const peer of this.#peers.values()) this.#announceLoss(peer, { code: 'stopped', reason })
+  stop(): void {
+    for (const peer of this.#peers.values()) this.#announceLoss(peer, STOPPED)
     this.#stopped = true
   }
 
   #announce(peer: Peer, link: Link, id: number | undefined): void {
     const { peerId, address, direction } = link
     peer.announced = true
-    peer.told = link
+    peer.reportedLink = link
     this.#init.events.control({
       type: 'Connected',
       peerId,

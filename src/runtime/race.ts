@@ -1,7 +1,5 @@
 import type { Clock } from '../clock.ts'
-
-/** A connection attempt is alone for so long, in milliseconds, before the next begins beside it (RFC 8305, section 5). */
-export const ATTEMPT_DELAY_MS = 250
+import { ATTEMPT_DELAY_MS } from './limits.ts'
 
 export interface RaceInit<A, C> {
   clock: Clock

@@ -1,7 +1,6 @@
 import type { MultiaddrConnection, PrivateKey, Stream } from '@libp2p/interface'
 import { addressKey } from '../addresses/index.ts'
 import { AllowList } from '../allow-list/index.ts'
-import { MAX_UNREAD_CONTROL } from './event-writer.ts'
 import type { CommandHandler, CommandReader } from './command-reader.ts'
 import type {
   ControlRequest,
@@ -13,29 +12,26 @@ import type {
 import type { DroppedWriter } from './dropped-writer.ts'
 import type { EventWriter } from './event-writer.ts'
 import type { Clock } from '../clock.ts'
-import { createGater } from '../gater/index.ts'
+import { createGater, denialText } from '../gater/index.ts'
 import type { Denial } from '../gater/index.ts'
 import { decodePrivateKey, peerIdFromPrivateKey } from '../identity/index.ts'
 import { Names } from '../names/index.ts'
 import type { ResultOrder } from '../names/index.ts'
-import { createNode } from '../libp2p/index.ts'
-import type { Link, Node, StreamUse } from '../libp2p/index.ts'
+import type { createNode, Link, Node, StreamUse } from '../libp2p/index.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { BucketTable } from '../rate-limiter/index.ts'
 import { DialQueue } from './dial-queue.ts'
-import { denialText } from './dial.ts'
 import { acceptStream } from './inbound.ts'
-import { MisbehaviourPolicy } from './misbehaviour.ts'
-import { Peers, WINDOW_BYTES } from './peers.ts'
 import { snapshot } from './inspect.ts'
-
-/** Connections of barred peers from one address that cost it nothing: at once, and per second. */
-const BARRED_RECONNECTS = { capacity: 32, refillPerSecond: 1 }
-/** Connections turned away for lack of room are reported at most this often, in milliseconds. */
-const REFUSAL_INTERVAL_MS = 10_000
-
-/** While the runtime drains, it looks so often whether anything is left, in milliseconds. */
-const DRAIN_LOOK_MS = 10
+import {
+  BARRED_RECONNECTS,
+  DRAIN_LOOK_MS,
+  MAX_UNREAD_CONTROL,
+  REFUSAL_INTERVAL_MS,
+  WINDOW_BYTES
+} from './limits.ts'
+import { MisbehaviourPolicy } from './misbehaviour.ts'
+import { Peers } from './peers.ts'
 
 export interface RuntimeInit {
   privateKey: Uint8Array
@@ -47,11 +43,22 @@ export interface RuntimeInit {
   commands: CommandReader
   events: EventWriter
   dropped: DroppedWriter
+  /** Makes the libp2p node. */
+  createNode: typeof createNode
   /** Everything is closed; the thread may end. */
   stopped: () => void
 }
 
-/** The network side of a P2p: wires node, protocol and channels together. No rule of its own beyond who is connected. */
+/**
+ * The network side of a P2p: wires node, protocol and channels together. What comes in, and which way it goes:
+ *
+ * - commands (`drainCommands`): messages to the peer's outbox, dials to the dial queue, partings to the peers;
+ * - requests (`request`): the allow list and what it no longer allows; snapshots;
+ * - connections (`opened`, `closed`): to the peers, which tell Connected and Disconnected;
+ * - streams (`#onStream`): to an inbox, which writes to the receiver channel;
+ * - offences (`#charge`, from gater, handshakes, links, inboxes, outboxes): to the misbehaviour policy, which alone cuts off;
+ * - the end (`stop`): everything is told and settled before the node is stopped, and nothing after.
+ */
 export class Runtime implements CommandHandler {
   readonly #init: RuntimeInit
   readonly #allowList: AllowList
@@ -60,7 +67,7 @@ export class Runtime implements CommandHandler {
   readonly #peers: Peers
   /** Peers by handle: the text is canonical. */
   readonly #peerIds: string[] = []
-  /** Connections that the gater has reported, so that nobody is charged twice for one. */
+  /** Connections that the gater has reported, so that no address is charged twice for one. */
   readonly #denied = new WeakSet<MultiaddrConnection>()
   readonly #dialQueue: DialQueue
   readonly #barredReconnects: BucketTable
@@ -117,7 +124,7 @@ export class Runtime implements CommandHandler {
     const { listen, options } = this.#init
     const { limits } = options
     const isBarred = (key: string): boolean => this.#policy.isBarred(key)
-    this.#node = await createNode({
+    this.#node = await this.#init.createNode({
       privateKey: this.#privateKey,
       listen,
       gater: createGater({
@@ -238,7 +245,7 @@ export class Runtime implements CommandHandler {
     if (this.#stopping) return
     this.#stopping = true
     // First the peers: messages that wait for a dial end as stopped, not by the end of the dial.
-    this.#peers.stop('this node was stopped')
+    this.#peers.stop()
     this.#dialQueue.cancel(undefined, 'the node is stopping')
     try {
       await this.#node?.stop()
@@ -258,7 +265,7 @@ export class Runtime implements CommandHandler {
       return
     }
     link.use(stream)
-    // Who opens a stream for his messages has admitted us: Connected is told before what he sends.
+    // A peer that opens a stream for its messages has admitted us: Connected is told before what it sends.
     if (!link.admitted) this.#peers.admit(peer, link)
     const { options, clock, events, dropped } = this.#init
     const { maxMessageBytes, messageTimeoutMs, receiverBytes } = options.limits
@@ -284,7 +291,7 @@ export class Runtime implements CommandHandler {
     }
     if (ip === undefined) return
     if (reason === 'barred') {
-      // The bar has been reported when it began. Who he is shows only after a handshake: his address pays for many.
+      // The bar was reported when it began. Each reconnect costs a handshake before it shows who it is: the address pays for many.
       if (peerId === undefined || this.#barredReconnects.take(addressKey(ip), 1)) return
       this.#charge(
         'protocol-abuse',
@@ -302,7 +309,7 @@ export class Runtime implements CommandHandler {
         ...(peerId !== undefined && { peerId })
       })
     }
-    // The address pays: the key's owner must not be cut off by who only shows up with his name (decisions/0003).
+    // The address pays: the key's owner must not be cut off by somebody who shows up with its name (decisions/0003).
     const cause = reason === 'wrong-address' ? 'ip-mismatch' : 'unknown-peer'
     this.#charge(cause, { ip: addressKey(ip) }, denialText(denial))
   }
@@ -316,7 +323,7 @@ export class Runtime implements CommandHandler {
     this.#init.events.control({ type: 'Error', code: 'ERR_NOT_ALLOWED', message, ip })
   }
 
-  /** Ends everything a barred subject has here, except what named peers hold from a barred address. */
+  /** Ends everything a barred offender has here, except what named peers hold from a barred address. */
   #cutOff(offender: Offender, reason: string): void {
     if (offender.peerId !== undefined) this.#peers.hangUp(offender.peerId, reason)
     else this.#node?.endHandshakes(offender.ip, reason)

@@ -1,5 +1,4 @@
-/** Peers that are gone and whose counters are kept. Beyond them, who went first begins at 0 again if it comes back. */
-const MAX_GONE = 16_384
+import { MAX_TOTALS_KEPT } from './limits.ts'
 
 /** Messages to and from a peer and their bytes on the wire. */
 export interface Counters {
@@ -19,7 +18,7 @@ export class Totals {
     if (sent === 0 && received === 0) return
     this.#gone.set(peerId, { sent, bytesSent, received, bytesReceived })
     const [first] = this.#gone.keys()
-    if (this.#gone.size > MAX_GONE) this.#gone.delete(first!)
+    if (this.#gone.size > MAX_TOTALS_KEPT) this.#gone.delete(first!)
   }
 
   /** The peer is back: its counters belong to the caller. */

@@ -7,11 +7,13 @@ import type { MessagePort } from 'node:worker_threads'
 import { CommandReader } from './command-reader.ts'
 import { DOORBELL, hasEnded, QueueReader, QueueWriter, RuntimeState, Word } from '../bridge/index.ts'
 import { DroppedWriter } from './dropped-writer.ts'
-import { EventWriter, MAX_UNREAD_CONTROL } from './event-writer.ts'
+import { EventWriter } from './event-writer.ts'
 import type { QueueNotice, RuntimeData, SegmentNotice, ToApplication, ToRuntime } from '../bridge/index.ts'
 import { systemClock } from '../clock.ts'
 import { messageOf, P2pError, toPlain } from '../errors.ts'
+import { createNode } from '../libp2p/index.ts'
 import { VERSION } from '../version.ts'
+import { MAX_UNREAD_CONTROL } from './limits.ts'
 import { Runtime } from './runtime.ts'
 
 // libp2p makes errors for what is no fault (aborted waits, ended streams); nobody reads where they were made.
@@ -26,7 +28,7 @@ const announceTo =
   (notice: SegmentNotice): void =>
     post({ queue, ...notice })
 
-/** Wakes whoever blocks on a channel, and rings for whoever awaits it on his event loop. */
+/** Wakes whoever blocks on a channel, and rings for whoever awaits it on an event loop. */
 const signalFor = (signal: number, armed: number) => (): void => {
   Atomics.add(control, signal, 1)
   Atomics.notify(control, signal)
@@ -99,6 +101,7 @@ try {
     resultOrder: data.resultOrder,
     options: data.options,
     clock: systemClock,
+    createNode,
     commands: new CommandReader(control, commandQueue),
     events,
     dropped,

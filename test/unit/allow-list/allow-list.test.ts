@@ -48,23 +48,23 @@ describe('who is allowed', () => {
   it('is nobody on an empty list', () => {
     const list = new AllowList([])
     expect(list.everybody).toBe(false)
-    expect(list.judge(ALICE, HASH, '10.0.0.7')).toBe('unknown-peer')
+    expect(list.verdict(ALICE, HASH, '10.0.0.7')).toBe('unknown-peer')
     expect(list.mayKnow(ALICE)).toBe(false)
   })
 
   it('is everybody from anywhere after allow-all', () => {
     const list = new AllowList('allow-all')
     expect(list.everybody).toBe(true)
-    expect(list.judge(ALICE, undefined, undefined)).toBe('allowed')
+    expect(list.verdict(ALICE, undefined, undefined)).toBe('allowed')
     expect(list.mayKnow(ALICE, HASH)).toBe(true)
     expect(list.entries()).toEqual([])
   })
 
   it('is a peer from any address when its entry names none', () => {
     const list = new AllowList([{ peerId: ALICE }])
-    expect(list.judge(ALICE, undefined, '10.0.0.7')).toBe('allowed')
-    expect(list.judge(ALICE, HASH, undefined)).toBe('allowed')
-    expect(list.judge(BOB, undefined, '10.0.0.7')).toBe('unknown-peer')
+    expect(list.verdict(ALICE, undefined, '10.0.0.7')).toBe('allowed')
+    expect(list.verdict(ALICE, HASH, undefined)).toBe('allowed')
+    expect(list.verdict(BOB, undefined, '10.0.0.7')).toBe('unknown-peer')
   })
 
   it('is a peer from the addresses of its entry only', () => {
@@ -72,7 +72,7 @@ describe('who is allowed', () => {
       { peerId: ALICE, ips: ['10.0.0.7', '192.168.0.0/16', '2001:db8::/32', '2001:DB9::1'] },
       { peerId: BOB, ips: ['::ffff:10.0.0.9', '::ffff:172.16.0.0/108'] }
     ])
-    const from = (peerId: string, ip: string | undefined): string => list.judge(peerId, undefined, ip)
+    const from = (peerId: string, ip: string | undefined): string => list.verdict(peerId, undefined, ip)
     for (const ip of ['10.0.0.7', '192.168.255.255', '192.168.0.0', '2001:db8:ffff::1', '2001:db9::1']) {
       expect(from(ALICE, ip)).toBe('allowed')
     }
@@ -98,18 +98,18 @@ describe('who is allowed', () => {
       { peerId: ALICE, ips: ['::/0'] },
       { peerId: BOB, ips: ['0.0.0.0/0'] }
     ])
-    expect(list.judge(ALICE, undefined, '2001:db8::1')).toBe('allowed')
-    expect(list.judge(ALICE, undefined, '10.0.0.7')).toBe('wrong-address')
-    expect(list.judge(BOB, undefined, '10.0.0.7')).toBe('allowed')
-    expect(list.judge(BOB, undefined, '2001:db8::1')).toBe('wrong-address')
+    expect(list.verdict(ALICE, undefined, '2001:db8::1')).toBe('allowed')
+    expect(list.verdict(ALICE, undefined, '10.0.0.7')).toBe('wrong-address')
+    expect(list.verdict(BOB, undefined, '10.0.0.7')).toBe('allowed')
+    expect(list.verdict(BOB, undefined, '2001:db8::1')).toBe('wrong-address')
   })
 
   it('is a node under its key hash, in any case, once that is known', () => {
     const list = new AllowList([{ peerId: HASH.toUpperCase(), ips: ['10.0.0.7'] }])
-    expect(list.judge(ALICE, HASH, '10.0.0.7')).toBe('allowed')
-    expect(list.judge(ALICE, HASH, '10.0.0.8')).toBe('wrong-address')
-    expect(list.judge(ALICE, undefined, '10.0.0.7')).toBe('unknown-peer')
-    expect(list.judge(ALICE, hash(1), '10.0.0.7')).toBe('unknown-peer')
+    expect(list.verdict(ALICE, HASH, '10.0.0.7')).toBe('allowed')
+    expect(list.verdict(ALICE, HASH, '10.0.0.8')).toBe('wrong-address')
+    expect(list.verdict(ALICE, undefined, '10.0.0.7')).toBe('unknown-peer')
+    expect(list.verdict(ALICE, hash(1), '10.0.0.7')).toBe('unknown-peer')
   })
 
   it('is a node that one of its two names allows', () => {
@@ -117,9 +117,9 @@ describe('who is allowed', () => {
       { peerId: ALICE, ips: ['10.0.0.1'] },
       { peerId: HASH, ips: ['10.0.0.2'] }
     ])
-    expect(list.judge(ALICE, HASH, '10.0.0.1')).toBe('allowed')
-    expect(list.judge(ALICE, HASH, '10.0.0.2')).toBe('allowed')
-    expect(list.judge(ALICE, HASH, '10.0.0.3')).toBe('wrong-address')
+    expect(list.verdict(ALICE, HASH, '10.0.0.1')).toBe('allowed')
+    expect(list.verdict(ALICE, HASH, '10.0.0.2')).toBe('allowed')
+    expect(list.verdict(ALICE, HASH, '10.0.0.3')).toBe('wrong-address')
   })
 
   it('agrees with arithmetic on every range', () => {
@@ -134,7 +134,7 @@ describe('who is allowed', () => {
           const ip = flip(rule, bit)
           fc.pre(!ip.startsWith('::ffff:'))
           const expected = ips.some(range => holds(range, ip)) ? 'allowed' : 'wrong-address'
-          expect(list.judge(ALICE, undefined, ip)).toBe(expected)
+          expect(list.verdict(ALICE, undefined, ip)).toBe(expected)
         }
       ),
       { seed, numRuns: 2_000 }
@@ -169,7 +169,7 @@ describe('who may be dialled', () => {
     expect(list.mayKnow(BOB)).toBe(false)
   })
 
-  it('at an address is judged by both names, of which only the handshake may tell the key hash', () => {
+  it('at an address is allowed or not by both names, of which only the handshake may tell the key hash', () => {
     const list = new AllowList([{ peerId: ALICE, ips: ['10.0.0.7'] }])
     expect(list.foresee(ALICE, undefined, '10.0.0.7')).toBe('allowed')
     expect(list.foresee(ALICE, undefined, '10.0.0.8')).toBe('wrong-address')
@@ -189,8 +189,8 @@ describe('changing the list', () => {
     list.add({ peerId: RSA_CID, ips: ['10.0.0.7', '10.0.0.7/32', '10.1.2.3/8'] })
     expect(list.entries()).toStrictEqual([{ peerId: RSA, ips: ['10.0.0.7', '10.0.0.0/8'] }, { peerId: BOB }])
     list.add({ peerId: RSA, ips: ['11.0.0.7'] })
-    expect(list.judge(RSA, undefined, '10.0.0.7')).toBe('wrong-address')
-    expect(list.judge(RSA, undefined, '11.0.0.7')).toBe('allowed')
+    expect(list.verdict(RSA, undefined, '10.0.0.7')).toBe('wrong-address')
+    expect(list.verdict(RSA, undefined, '11.0.0.7')).toBe('allowed')
   })
 
   it('remove says whether there was an entry, in whatever form it is named', () => {
@@ -205,11 +205,11 @@ describe('changing the list', () => {
   it('allowAll keeps the entries for the time after', () => {
     const list = new AllowList([{ peerId: ALICE, ips: ['10.0.0.7'] }])
     list.allowAll(true)
-    expect(list.judge(BOB, undefined, undefined)).toBe('allowed')
+    expect(list.verdict(BOB, undefined, undefined)).toBe('allowed')
     expect(list.entries()).toHaveLength(1)
     list.allowAll(false)
-    expect(list.judge(BOB, undefined, undefined)).toBe('unknown-peer')
-    expect(list.judge(ALICE, undefined, '10.0.0.7')).toBe('allowed')
+    expect(list.verdict(BOB, undefined, undefined)).toBe('unknown-peer')
+    expect(list.verdict(ALICE, undefined, '10.0.0.7')).toBe('allowed')
     expect(thrown(() => list.allowAll('false' as never)).code).toBe('ERR_INVALID_OPTION')
     expect(list.everybody).toBe(false)
   })
@@ -238,7 +238,8 @@ describe('changing the list', () => {
     list.entries()[0]?.ips?.push('10.0.0.9')
     list.entries().pop()
     expect(list.entries()).toEqual([{ peerId: ALICE, ips: ['10.0.0.7'] }])
-    for (const ip of ['10.0.0.8', '10.0.0.9']) expect(list.judge(ALICE, undefined, ip)).toBe('wrong-address')
+    for (const ip of ['10.0.0.8', '10.0.0.9'])
+      expect(list.verdict(ALICE, undefined, ip)).toBe('wrong-address')
   })
 
   it('a list made of the entries of another is the same list', () => {
@@ -309,13 +310,13 @@ describe('what is refused', () => {
     expect(thrown(() => list.replace([...full, { peerId: ALICE }])).code).toBe('ERR_INVALID_OPTION')
     expect(list.remove(hash(7))).toBe(true)
     list.add({ peerId: ALICE })
-    expect(list.judge(ALICE, undefined, undefined)).toBe('allowed')
+    expect(list.verdict(ALICE, undefined, undefined)).toBe('allowed')
   })
 
   it('no property of Object.prototype as a peer', () => {
     const list = new AllowList([])
     for (const name of ['__proto__', 'constructor', 'toString']) {
-      expect(list.judge(name, name, '10.0.0.7')).toBe('unknown-peer')
+      expect(list.verdict(name, name, '10.0.0.7')).toBe('unknown-peer')
       expect(thrown(() => list.add({ peerId: name })).code).toBe('ERR_INVALID_PEER_ID')
     }
     expect(thrown(() => list.add(JSON.parse(`{"peerId":"${ALICE}","__proto__":{"ips":["::1"]}}`))).code).toBe(

@@ -277,7 +277,7 @@ describe('bucket table and its naive unbounded twin', () => {
     )
   })
 
-  it('agree about whoever has kept a bucket of his own, and the twin is never the stricter one', () => {
+  it('agree about whoever has kept a bucket of its own, and the twin is never the stricter one', () => {
     fc.assert(
       fc.property(
         settings,

@@ -1,10 +1,12 @@
 import type { Stream } from '@libp2p/interface'
 import { AllowList } from '../../../src/allow-list/index.ts'
+import type { AllowListContent } from '../../../src/allow-list/index.ts'
 import type { ControlEvent } from '../../../src/bridge/types.ts'
 import type { Names } from '../../../src/names/index.ts'
 import type { Link, LinkEnd } from '../../../src/libp2p/link.ts'
 import type { Node } from '../../../src/libp2p/node.ts'
 import { resolveOptions } from '../../../src/options.ts'
+import type { Limits } from '../../../src/options.ts'
 import { DialQueue } from '../../../src/runtime/dial-queue.ts'
 import type { Peer } from '../../../src/runtime/peer.ts'
 import { Peers } from '../../../src/runtime/peers.ts'
@@ -16,7 +18,7 @@ import type { Deferred } from '../protocol/support.ts'
 /** A connection without a network: what `Peers` and `DialQueue` see of one. */
 export class FakeLink {
   readonly keyHash = '00'.repeat(32)
-  readonly ip = '127.0.0.1'
+  ip: string | undefined = '127.0.0.1'
   readonly address = '/ip4/127.0.0.1/tcp/4001'
   readonly peerId: string
   readonly direction: 'inbound' | 'outbound'
@@ -26,18 +28,24 @@ export class FakeLink {
   admitted: boolean
   open = true
   end: LinkEnd = { code: 'lost', reason: 'the connection ended' }
-  fault = undefined
-  begunAt = Date.now()
+  fault: Link['fault']
+  begunAt: number | undefined
   openedAt = 0
   lastUsedAt = 0
   lastReceivedAt = 0
   unanswered = false
+  inboundStreams = 0
+  room: Link['room']
+  /** What comes of a question whether the peer is there. */
+  alive: Promise<boolean> | undefined
+  readonly #waiting = new Set<() => void>()
   readonly #ended: (link: FakeLink) => void
 
   constructor(peerId: string, direction: 'inbound' | 'outbound', ended: (link: FakeLink) => void) {
     this.peerId = peerId
     this.direction = direction
     this.admitted = direction === 'inbound'
+    this.begunAt = direction === 'inbound' ? Date.now() : undefined
     this.#ended = ended
   }
 
@@ -51,9 +59,24 @@ export class FakeLink {
 
   ask(): void {}
 
-  whenHeard = (): (() => void) => () => {}
+  whenHeard(action: () => void): () => void {
+    this.#waiting.add(action)
+    return () => this.#waiting.delete(action)
+  }
 
-  confirmAlive = async (): Promise<boolean> => this.open
+  /** Bytes of the peer arrive. */
+  hear(now: number): void {
+    this.lastReceivedAt = now
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const action of waiting) action()
+  }
+
+  use(stream: Stream): void {
+    this.streams.push(stream as TestStream)
+  }
+
+  confirmAlive = async (): Promise<boolean> => this.alive ?? this.open
 
   openStream = async (): Promise<Stream> => {
     const opening = deferred<Stream>()
@@ -92,6 +115,11 @@ interface Knock {
   result: Deferred<FakeLink>
 }
 
+export interface FakeNetworkInit {
+  list?: AllowListContent
+  limits?: Partial<Limits>
+}
+
 /** Peers and dialler as the runtime puts them together, on a network and a clock that are the test's. */
 export class FakeNetwork {
   readonly clock = new FakeClock()
@@ -103,39 +131,60 @@ export class FakeNetwork {
   readonly knocks: Knock[] = []
   /** Peers that have been asked for a sign of life, and have not answered. */
   readonly asked: Array<{ peer: Peer; result: Deferred<boolean> }> = []
+  /** What was charged, to whom, and on what evidence. */
+  readonly charges: string[] = []
+  /** Handles on the receiver channel that are in use, by peer. */
+  readonly handles = new Map<number, string>()
+  /** Handles that were given back. */
+  readonly retired: number[] = []
+  /** Peer IDs and address keys that are barred. */
+  readonly barred = new Set<string>()
+  /** Whether there is room for a connection beside so many others. */
+  hasRoom: (pending: number) => boolean = () => true
+  /** Addresses are IPs, unless a test says otherwise. */
+  readonly names = {} as Pick<Names, 'resolve'> as Names
+  readonly allowList: AllowList
   readonly peers: Peers
   readonly dialler: DialQueue
+  #handles = 0
 
-  constructor() {
-    const { limits } = resolveOptions({ limits: { handshakeTimeoutMs: 1_000_000 } })
-    const allowList = new AllowList('allow-all')
+  constructor({ list = 'allow-all', limits: given = {} }: FakeNetworkInit = {}) {
+    const { limits } = resolveOptions({ limits: { handshakeTimeoutMs: 1_000_000, ...given } })
+    const allowList = new AllowList(list)
+    this.allowList = allowList
     const init = {
       self: ALICE,
       clock: this.clock,
       limits,
       allowList,
       events: {
-        introduce: () => 0,
-        retire: () => {},
+        introduce: (peerId: string) => {
+          this.handles.set(this.#handles, peerId)
+          return this.#handles++
+        },
+        retire: (handle: number) => {
+          this.retired.push(handle)
+          this.handles.delete(handle)
+        },
         control: (event: ControlEvent) => this.events.push(event),
         status: (_: number, outcome: string | undefined, count: number) => {
           this.statuses.push({ outcome, count })
           this.toldAtStatus.push(this.events.length)
         }
       },
-      charge: () => {},
+      charge: (cause: string, peerId: string, evidence: string) =>
+        this.charges.push(`${peerId} ${cause}: ${evidence}`),
       claimDials: (peer: Peer) => this.dialler.claim(peer),
       cancelDials: (peerId: string, reason: string) => this.dialler.cancel(peerId, reason)
     }
     this.peers = new Peers(init as unknown as PeersInit)
     this.dialler = new DialQueue({
       clock: this.clock,
-      // Addresses are IPs.
-      names: {} as Names,
+      names: this.names,
       timeoutMs: limits.handshakeTimeoutMs,
       allowList,
-      isBarred: () => false,
-      hasRoom: () => true,
+      isBarred: key => this.barred.has(key),
+      hasRoom: pending => this.hasRoom(pending),
       peer: peerId => this.#peer(peerId),
       node: () => ({ open: this.#open, dial: this.#dial }) as unknown as Node,
       admitted: (peer, link, stream) => this.peers.admit(peer, link, stream),
@@ -147,8 +196,8 @@ export class FakeNetwork {
   }
 
   /** The peer connects. */
-  accept(peerId: string): FakeLink {
-    const link = this.#link(peerId, 'inbound')
+  accept(peerId: string, about: Partial<FakeLink> = {}): FakeLink {
+    const link = Object.assign(this.#link(peerId, 'inbound'), about)
     this.peers.opened(link as unknown as Link)
     return link
   }

@@ -106,7 +106,7 @@ class Scene {
   }
 }
 
-describe('a peer that ends his acks in an orderly way before he has answered', () => {
+describe('a peer that ends its acks in an orderly way before it has answered', () => {
   it('is told of when the time to answer is over', async () => {
     const scene = new Scene()
     const { connection } = scene.connect('outbound')
@@ -135,7 +135,7 @@ describe('a peer that ends his acks in an orderly way before he has answered', (
     expect(scene.evidence).toEqual([])
   })
 
-  it('is not, when that was the beginning of the end of his connection', async () => {
+  it('is not, when that was the beginning of the end of its connection', async () => {
     const scene = new Scene()
     const { connection } = scene.connect('outbound')
     await scene.send()
@@ -323,6 +323,18 @@ describe('whether a peer is there', () => {
   })
 })
 
+it('a peer that has agreed to a message stream is not asked for a sign of life any more', async () => {
+  const scene = new Scene()
+  const { connection } = scene.connect('inbound')
+  await scene.send()
+  connection.streams[0]!.receive(Uint8Array.of(1, 0))
+  await turn()
+  connection.hear()
+  const { pings } = connection
+  scene.clock.advance(4_000)
+  expect(connection.pings).toBe(pings)
+})
+
 describe('a message stream that the peer does not agree to', () => {
   /** A connection that never answers the opening of a stream. */
   async function withoutAnswer(): Promise<Scene & ReturnType<Scene['connect']>> {
@@ -389,5 +401,210 @@ describe('a message stream that the peer does not agree to', () => {
     await turn()
     expect(link.end).toMatchObject({ code: 'protocol' })
     expect(scene.outcomes).toEqual(['not-connected'])
+  })
+})
+
+describe('the connection that is kept', () => {
+  it.each([
+    ['z', 'outbound', 'inbound'],
+    [SMALL, 'inbound', 'outbound']
+  ] as const)(
+    'is the one that the smaller peer ID dialled, whichever came first (own ID: %s)',
+    (self, other, kept) => {
+      for (const order of [
+        [other, kept],
+        [kept, other]
+      ]) {
+        const scene = new Scene(self)
+        for (const direction of order) scene.connect(direction)
+        expect(scene.peer.preferred?.direction).toBe(kept)
+      }
+    }
+  )
+
+  it('is the newest of those that are usable', () => {
+    const scene = new Scene(SMALL)
+    const { peer } = scene
+    scene.connect('outbound')
+    const second = scene.connect('outbound')
+    const third = scene.connect('outbound')
+    third.link.admitted = false
+    expect(peer.preferred).toBe(second.link)
+    third.link.admitted = true
+    expect(peer.preferred).toBe(third.link)
+    void third.link.close({ code: 'parted', reason: '' })
+    expect(peer.preferred).toBe(second.link)
+  })
+
+  it('is not left for one that was heard later and does not answer either', () => {
+    const scene = new Scene(SMALL)
+    const first = scene.connect('outbound')
+    scene.clock.advance(100)
+    const second = scene.connect('inbound')
+    first.link.ask()
+    expect(scene.peer.preferred).toBe(second.link)
+    second.link.ask()
+    expect(scene.peer.preferred).toBe(first.link)
+    second.connection.hear()
+    expect(scene.peer.preferred).toBe(second.link)
+    second.link.admitted = false
+    expect(scene.peer.preferred).toBe(first.link)
+  })
+
+  it('is where messages go as soon as nothing is in flight on the other', async () => {
+    const scene = new Scene('z')
+    const { connection: other } = scene.connect('outbound')
+    await scene.send()
+    const { connection: kept } = scene.connect('inbound')
+    const [stream] = other.streams
+    await scene.send()
+    expect(stream!.leftBytes.length).toBe(2 * frame(message(0)).length)
+    expect(stream!.wasEnded).toBe(false)
+    stream!.receive(Uint8Array.of(1, 0, 1, 0))
+    await turn()
+    expect(scene.outcomes).toEqual([undefined, undefined])
+    expect(stream!.wasEnded).toBe(true)
+    await scene.send()
+    expect(kept.streams[0]!.leftBytes).toEqual(frame(message(0)))
+  })
+
+  it('keeps its stream when the other comes and goes', async () => {
+    const scene = new Scene('z')
+    const { connection: kept } = scene.connect('inbound')
+    await scene.send()
+    kept.streams[0]!.receive(Uint8Array.of(1, 0))
+    await turn()
+    const { link } = scene.connect('outbound')
+    link.abort({ code: 'lost', reason: 'reset' })
+    await turn()
+    expect(kept.streams[0]!.wasEnded).toBe(false)
+    await scene.send()
+    expect(kept.streams).toHaveLength(1)
+  })
+})
+
+describe('a superfluous connection', () => {
+  it('that the peer has dialled is left for the peer to close', () => {
+    const scene = new Scene(SMALL)
+    scene.connect('outbound')
+    const { connection } = scene.connect('inbound')
+    scene.clock.advance(10_000)
+    expect(connection.status).toBe('open')
+  })
+
+  it('is looked at once a second, however often connections come to light', () => {
+    const scene = new Scene('z')
+    scene.connect('outbound')
+    scene.connect('inbound')
+    const { armed } = scene.clock
+    for (let i = 0; i < 10; i++) scene.peer.reroute()
+    expect(scene.clock.armed).toBe(armed)
+  })
+
+  it('is kept when it is the only one left by then', () => {
+    const scene = new Scene('z')
+    const { connection } = scene.connect('outbound')
+    const { link } = scene.connect('inbound')
+    link.abort({ code: 'lost', reason: 'reset' })
+    scene.clock.advance(10_000)
+    expect(connection.status).toBe('open')
+    // And closed when it has become superfluous anew.
+    scene.connect('inbound')
+    scene.clock.advance(1_000)
+    expect(connection.status).toBe('closed')
+  })
+
+  it('says why it is closed', () => {
+    const scene = new Scene('z')
+    const { link } = scene.connect('outbound')
+    scene.connect('inbound')
+    scene.clock.advance(1_000)
+    expect(link.end).toEqual({
+      code: 'replaced',
+      reason: 'superseded by another connection to the same peer'
+    })
+  })
+})
+
+describe('a message to a peer without a connection', () => {
+  it('waits for a dial, and takes the connection that it makes', async () => {
+    const scene = new Scene()
+    scene.peer.dials = 1
+    await scene.send()
+    scene.peer.failIfUnreachable()
+    await turn()
+    expect(scene.outcomes).toEqual([])
+    const { connection } = scene.connect('outbound')
+    await turn()
+    expect(connection.streams[0]!.leftBytes).toEqual(frame(message(0)))
+  })
+
+  it('ends when the last dial has failed', async () => {
+    const scene = new Scene()
+    scene.peer.dials = 2
+    await scene.send()
+    scene.peer.dials = 1
+    scene.peer.failIfUnreachable()
+    await turn()
+    expect(scene.outcomes).toEqual([])
+    scene.peer.dials = 0
+    scene.peer.failIfUnreachable()
+    await turn()
+    expect(scene.outcomes).toEqual(['not-connected'])
+    expect(scene.peer.idle).toBe(true)
+  })
+
+  it('ends at once without a dial', async () => {
+    const scene = new Scene()
+    await scene.send()
+    expect(scene.outcomes).toEqual(['not-connected'])
+  })
+})
+
+describe('a stream that is refused', () => {
+  it('ends no connection that has been superseded meanwhile', async () => {
+    const scene = new Scene('z')
+    const { connection, link } = scene.connect('outbound')
+    connection.newStream = async () => Promise.reject(new Error('protocol selection failed'))
+    await scene.send()
+    const { connection: kept } = scene.connect('inbound')
+    scene.clock.advance(500)
+    await turn()
+    expect(link.open).toBe(true)
+    expect(kept.streams[0]!.leftBytes).toEqual(frame(message(0)))
+  })
+
+  it('is waited for half a second, in which the connection may come to an orderly end', async () => {
+    const scene = new Scene()
+    const { connection, link } = scene.connect('inbound')
+    connection.newStream = async () => Promise.reject(new Error('the stream was reset'))
+    await scene.send()
+    scene.clock.advance(499)
+    await turn()
+    expect(link.open).toBe(true)
+    scene.clock.advance(1)
+    await turn()
+    expect(link.end).toEqual({
+      code: 'protocol',
+      reason: 'the peer does not take messages: the stream was reset'
+    })
+  })
+
+  it('is one that is ended or reset at once', async () => {
+    for (const end of ['receiveEnd', 'receiveReset'] as const) {
+      const scene = new Scene()
+      const { connection, link } = scene.connect('inbound')
+      const open = connection.newStream
+      connection.newStream = async (protocol, init) => {
+        const stream = await open(protocol, init)
+        stream[end]()
+        return stream
+      }
+      await scene.send()
+      scene.clock.advance(500)
+      await turn()
+      expect(link.open).toBe(false)
+      expect(scene.outcomes).toEqual(['not-connected'])
+    }
   })
 })

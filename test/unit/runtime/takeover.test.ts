@@ -62,3 +62,16 @@ it('two that replace each other again and again are reported once, until they st
   network.accept(BOB)
   expect(errors()).toBe(2)
 })
+
+it('three takeovers in a minute are reported, not three in more', () => {
+  for (const [laterMs, reported] of [
+    [59_999, 1],
+    [60_000, 0]
+  ] as const) {
+    const network = new FakeNetwork()
+    for (let i = 0; i < 3; i++) network.accept(BOB)
+    network.clock.advance(laterMs)
+    network.accept(BOB)
+    expect(network.events.filter(({ type }) => type === 'Error')).toHaveLength(reported)
+  }
+})

@@ -13,6 +13,15 @@ it('gives a peer that comes back what it had, once', () => {
   expect(totals.take('peer')).toBeUndefined()
 })
 
+it.each([
+  { ...some, sent: 0 },
+  { ...some, received: 0 }
+])('keeps %j', counters => {
+  const totals = new Totals()
+  totals.keep('peer', counters)
+  expect(totals.take('peer')).toEqual(counters)
+})
+
 it('keeps so many peers and forgets who went first; peers without a message take no room', () => {
   const totals = new Totals()
   for (let i = 0; i <= MAX_GONE; i++) {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { PROTOCOL_ID } from '../../../src/framing/index.ts'
 import type { Denial } from '../../../src/gater/index.ts'
 import { NameError } from '../../../src/names/index.ts'
 import type { Names } from '../../../src/names/index.ts'
@@ -6,8 +7,8 @@ import type { Link } from '../../../src/libp2p/link.ts'
 import type { Node } from '../../../src/libp2p/node.ts'
 import type { Opened } from '../../../src/libp2p/outgoing.ts'
 import { Places } from '../../../src/places.ts'
-import { dialPeer } from '../../../src/runtime/dial.ts'
-import type { DialError, Dialled, DialTarget } from '../../../src/runtime/dial.ts'
+import { dialPeer } from '../../../src/runtime/dial-attempt.ts'
+import type { DialError, Dialled, DialTarget } from '../../../src/runtime/dial-attempt.ts'
 import { FakeClock } from '../protocol/support.ts'
 
 const TIMEOUT_MS = 10_000
@@ -99,6 +100,23 @@ class World {
     await later()
   }
 
+  /** The handshake is complete, and the peer answers the first stream with this error. */
+  async turnAway(ip: string, error: Error, open = true): Promise<void> {
+    const link = {
+      open,
+      openStream: async (signal: AbortSignal) => {
+        this.log.push(`open stream to ${ip}`)
+        if (error !== UNANSWERED) throw error
+        return new Promise((_, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason as Error))
+        })
+      },
+      abort: ({ code, reason }: { code: string; reason: string }) => this.log.push(`end ${code}: ${reason}`)
+    }
+    this.handshakes.get(ip)!.settle(link as unknown as Link)
+    await later()
+  }
+
   async breakOff(ip: string, message = 'not multistream-select'): Promise<void> {
     this.handshakes.get(ip)!.fail(new Error(message))
     await later()
@@ -115,6 +133,9 @@ class World {
     await later()
   }
 }
+
+/** The peer neither admits nor turns away. */
+const UNANSWERED = new Error('no answer')
 
 function ipOf(address: string): string {
   return address.split('/')[2]!
@@ -342,4 +363,160 @@ describe('a dial that fails', () => {
       expect(world.places.taken).toBe(0)
     }
   )
+})
+
+describe('a dial to a peer that does not admit this node', () => {
+  it('is denied by it when it ends the connection', async () => {
+    const world = new World()
+    const dialled = world.dial([A])
+    await world.connect('10.0.0.1')
+    await world.turnAway('10.0.0.1', new Error('the stream was reset'))
+    const text = 'failed: denied by the remote: it closed the connection without admitting this node'
+    const error = await errorOf(dialled)
+    expect(error).toMatchObject({
+      why: 'denied',
+      code: 'ERR_DIAL_FAILED',
+      message: `dial to ${A} ${text}`,
+      ip: '10.0.0.1'
+    })
+    expect(error.cause).toMatchObject({ message: 'the stream was reset' })
+    expect(world.log.at(-1)).toBe(`end lost: dial to ${A} ${text}`)
+    expect(world.clock.armed).toBe(0)
+  })
+
+  it('ends no connection that has ended already', async () => {
+    const world = new World()
+    const dialled = world.dial([A])
+    await world.connect('10.0.0.1')
+    await world.turnAway('10.0.0.1', new Error('the stream was reset'), false)
+    await errorOf(dialled)
+    expect(world.log.at(-1)).toBe('open stream to 10.0.0.1')
+  })
+
+  it('is to another kind of node when that does not speak the protocol', async () => {
+    const world = new World()
+    const dialled = world.dial([A])
+    await world.connect('10.0.0.1')
+    await world.turnAway('10.0.0.1', Object.assign(new Error('none'), { name: 'UnsupportedProtocolError' }))
+    expect(await errorOf(dialled)).toMatchObject({
+      why: 'mismatch',
+      code: 'ERR_DIAL_FAILED',
+      message: `dial to ${A} failed: the node there does not speak ${PROTOCOL_ID}`
+    })
+  })
+
+  it('is out of time when it neither admits nor turns away, and goes on where there are other addresses', async () => {
+    const world = new World()
+    const dialled = world.dial([A, B])
+    await world.connect('10.0.0.1')
+    await world.turnAway('10.0.0.1', UNANSWERED)
+    await world.pass(TIMEOUT_MS / 2 - 1)
+    expect(world.log).not.toContain('open 10.0.0.2')
+    await world.pass(1)
+    await world.connect('10.0.0.2')
+    await world.turnAway('10.0.0.2', UNANSWERED)
+    await world.pass(TIMEOUT_MS / 2)
+    const { why, message } = await errorOf(dialled)
+    expect(why).toBe('timed-out')
+    expect(message).toBe(
+      `dial to peer failed: ${A} timed out: connected, but not admitted in 5000 ms; ` +
+        `${B} timed out: connected, but not admitted in 10000 ms`
+    )
+    expect(world.log.filter(line => line.startsWith('end'))).toHaveLength(2)
+    expect(world.places.taken).toBe(0)
+  })
+
+  it('is denied here when the gater says so, also out of time', async () => {
+    const world = new World()
+    const dialled = world.dial([A])
+    await world.connect('10.0.0.1')
+    world.denial = { reason: 'barred', direction: 'outbound', peerId: 'peer' }
+    await world.breakOff('10.0.0.1')
+    expect(await errorOf(dialled)).toMatchObject({
+      why: 'denied',
+      code: 'ERR_NOT_ALLOWED',
+      message: `dial to ${A} denied here: peer is barred: its token bucket is empty`
+    })
+  })
+
+  it('is to another peer when libp2p says that the key is another’s', async () => {
+    const world = new World()
+    const dialled = world.dial([A])
+    await world.connect('10.0.0.1')
+    await world.breakOff('10.0.0.1', 'payload does not match expected remote identity key')
+    expect(await errorOf(dialled)).toMatchObject({
+      why: 'mismatch',
+      code: 'ERR_PEER_MISMATCH',
+      message: `${A} is another peer, wanted peer`
+    })
+  })
+})
+
+describe('a connection that cannot be made', () => {
+  it.each([
+    ['ECONNREFUSED', 'refused', 'failed: connection refused: nothing listens there'],
+    ['ECONNRESET', 'denied', 'failed: the handshake did not complete: the remote closed the connection'],
+    ['ETIMEDOUT', 'timed-out', 'failed: timed out: no answer'],
+    ['EHOSTUNREACH', 'unreachable', 'failed: unreachable (EHOSTUNREACH)']
+  ])('%s is %s', async (code, why, text) => {
+    const world = new World()
+    const dialled = world.dial([A])
+    await world.refuse('10.0.0.1', code)
+    const error = await errorOf(dialled)
+    expect(error).toMatchObject({ why, code: 'ERR_DIAL_FAILED', message: `dial to ${A} ${text}` })
+    expect(error.cause).toMatchObject({ code })
+  })
+
+  it('without a code says what was thrown', async () => {
+    const world = new World()
+    const dialled = world.dial([A])
+    await later()
+    world.sockets.get('10.0.0.1')!.fail(new Error('no such transport'))
+    expect(await errorOf(dialled)).toMatchObject({
+      why: 'unreachable',
+      message: `dial to ${A} failed: unreachable (no such transport)`
+    })
+  })
+})
+
+it('an address that two names come to is tried once', async () => {
+  const world = new World()
+  const dialled = world.dial(['/dns/nobody/tcp/4001', '/dns/one/tcp/4001', '/dns/two/tcp/4001'])
+  await world.tell('two', ['10.0.0.1'])
+  await world.tell('one', ['10.0.0.1'])
+  world.lookUps.get('nobody')!.fail(new NameError('nobody', 'ENOTFOUND'))
+  await later()
+  await world.refuse('10.0.0.1')
+  expect(await errorOf(dialled)).toMatchObject({ why: 'refused' })
+  expect(world.log.filter(line => line.startsWith('open'))).toEqual(['open 10.0.0.1'])
+})
+
+it('names are looked up in the family that the address says', () => {
+  const world = new World()
+  void world.dial(['/dns/a/tcp/1', '/dns4/b/tcp/1', '/dns6/c/tcp/1'])
+  expect(world.log).toEqual(['look up a/0', 'look up b/4', 'look up c/6'])
+})
+
+it('a dial that was cancelled before it began opens nothing', async () => {
+  const world = new World()
+  world.controller.abort(new Error('removed'))
+  await expect(world.dial([A])).rejects.toThrow('removed')
+  expect(world.log).toEqual([])
+  expect(world.clock.armed).toBe(0)
+})
+
+it('waiting for a place costs no time', async () => {
+  const world = new World()
+  const leave = await world.places.enter(new AbortController().signal)
+  const dialled = world.dial([A])
+  await world.pass(TIMEOUT_MS - 1)
+  await world.pass(10 * TIMEOUT_MS)
+  expect(world.log).toEqual([])
+  leave()
+  await later()
+  await world.connect('10.0.0.1')
+  await world.pass(TIMEOUT_MS - 1)
+  await world.admit('10.0.0.1')
+  expect((await dialled).stream).toBe('stream to 10.0.0.1')
+  expect(world.places.taken).toBe(0)
 })

@@ -4,6 +4,7 @@ import type { Cancel, Clock } from '../clock.ts'
 import { messageOf, P2pError } from '../errors.ts'
 import type { P2pErrorCode } from '../errors.ts'
 import { PROTOCOL_ID } from '../framing/index.ts'
+import { denialText } from '../gater/index.ts'
 import type { Denial } from '../gater/index.ts'
 import { NameError } from '../names/index.ts'
 import type { Names } from '../names/index.ts'
@@ -11,12 +12,9 @@ import { REMOTE_CLOSED } from '../libp2p/index.ts'
 import type { Link, Node, Opened } from '../libp2p/index.ts'
 import type { DialFailure } from '../outcomes.ts'
 import type { Places } from '../places.ts'
-import { ATTEMPT_DELAY_MS, race } from './race.ts'
-
-/** Addresses of one name that are tried, after the allow list has taken out those where the peer must not be. */
-const MAX_ADDRESSES_OF_NAME = 8
-/** Failures that the error of a dial names; of more it says how many. */
-const MAX_FAILURES_TOLD = 16
+import { ATTEMPT_DELAY_MS, MAX_ADDRESSES_OF_NAME, MAX_FAILURES_TOLD } from './limits.ts'
+import { lost } from './link-ends.ts'
+import { race } from './race.ts'
 
 export interface DialTarget {
   peerId: string
@@ -102,10 +100,10 @@ interface Failure {
  * address; the reason of the target's signal
  */
 export async function dialPeer(init: DialInit, target: DialTarget): Promise<Dialled> {
-  return new Dial(init, target).run()
+  return new DialAttempt(init, target).run()
 }
 
-class Dial {
+class DialAttempt {
   readonly #init: DialInit
   readonly #target: DialTarget
   /** Ends everything under way: cancelled, out of time, or done. */
@@ -313,7 +311,7 @@ class Dial {
         ...about(candidate)
       }
       // Whoever ended the dial may have closed the connection already, in an orderly way.
-      if (link?.open === true) link.abort({ code: 'lost', reason: `dial to ${failure.name} ${failure.text}` })
+      if (link?.open === true) link.abort(lost(`dial to ${failure.name} ${failure.text}`))
       if (signal.aborted && signal.reason !== OUT_OF_TIME) throw signal.reason
       this.#fail(failure)
       return undefined
@@ -455,20 +453,6 @@ function explain(err: unknown, wanted: string, connected: boolean, denial?: Deni
 
 function isUnsupported(err: unknown): boolean {
   return err instanceof Error && err.name === 'UnsupportedProtocolError'
-}
-
-/** A denial in words. */
-export function denialText({ reason, peerId, ip }: Denial): string {
-  switch (reason) {
-    case 'unknown-peer':
-      return `${peerId} is not on the allow list`
-    case 'wrong-address':
-      return `${peerId} is on the allow list, but not at ${ip ?? 'an unknown address'}`
-    case 'barred':
-      return `${peerId ?? ip} is barred: its token bucket is empty`
-    case 'peer-mismatch':
-      return `the node at ${ip ?? 'the address'} is ${peerId}`
-  }
 }
 
 function errorCode(err: unknown): string | undefined {
