@@ -64,16 +64,15 @@ it('no more is under way than the window, whatever the size of the file', () => 
   const parts = FILE_WINDOW_MESSAGES + 3
   const { path, contents } = file(parts * FILE_MESSAGE_BYTES)
   const unanswered: number[] = []
-  const { loop, sent } = scripted(
-    (function* () {
-      for (let answered = 0; answered < parts; answered++) {
-        // Without the message with the size; when all parts are sent, the SHA-256 is, too.
-        unanswered.push(Math.min(sent.length - 1, parts) - answered)
-        yield size(1)
-      }
-      yield sha256(contents)
-    })()
-  )
+  function* answers(): Generator<Uint8Array> {
+    for (let answered = 0; answered < parts; answered++) {
+      // Without the message with the size; when all parts are sent, the SHA-256 is, too.
+      unanswered.push(Math.min(sent.length - 1, parts) - answered)
+      yield size(1)
+    }
+    yield sha256(contents)
+  }
+  const { loop, sent } = scripted(answers())
   expect(sendFile(loop, 'receiver', path, contents.length).waits).toBe(3)
   expect(Math.max(...unanswered)).toBe(FILE_WINDOW_MESSAGES)
 })
