@@ -1,7 +1,15 @@
 // Attacks at full speed for a given time: each is one attempt, which is repeated without a pause, several at once.
-import { COMMS, lines, MULTISTREAM, untilThird, negotiateNoise, payload, record } from './wire/session.mjs'
-import { varint } from './wire/lines.mjs'
-import { Flag, frame, Type } from './wire/yamux.mjs'
+import {
+  COMMS,
+  lines,
+  MULTISTREAM,
+  untilThird,
+  negotiateNoise,
+  payload,
+  record
+} from '../../support/wire/session.mjs'
+import { varint } from '../../support/wire/lines.mjs'
+import { Flag, frame, Type } from '../../support/wire/yamux.mjs'
 
 const FF = Buffer.alloc(65_536, 0xff)
 

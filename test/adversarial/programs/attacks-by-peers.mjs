@@ -1,8 +1,8 @@
 // Offences of a peer that has proved who he is and is allowed. Each function commits one.
-import { COMMS, lines, MULTISTREAM, propose } from './wire/session.mjs'
-import { accept, varint } from './wire/lines.mjs'
-import { record } from './wire/noise.mjs'
-import { Flag, frame, Type } from './wire/yamux.mjs'
+import { COMMS, lines, MULTISTREAM, propose } from '../../support/wire/session.mjs'
+import { accept, varint } from '../../support/wire/lines.mjs'
+import { record } from '../../support/wire/noise.mjs'
+import { Flag, frame, Type } from '../../support/wire/yamux.mjs'
 
 const PAUSE_MS = 20
 

@@ -11,11 +11,11 @@ import {
   record,
   Session,
   untilThird
-} from './wire/session.mjs'
-import { Handshake, keyPair } from './wire/noise.mjs'
-import { field, publicKeyMessage } from './wire/identity.mjs'
-import { prefixed, readLine } from './wire/lines.mjs'
-import { frame } from './wire/yamux.mjs'
+} from '../../support/wire/session.mjs'
+import { Handshake, keyPair } from '../../support/wire/noise.mjs'
+import { field, publicKeyMessage } from '../../support/wire/identity.mjs'
+import { prefixed, readLine } from '../../support/wire/lines.mjs'
+import { frame } from '../../support/wire/yamux.mjs'
 
 const PAUSE_MS = 20
 const PATIENCE_MS = 300

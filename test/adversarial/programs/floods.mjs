@@ -9,9 +9,9 @@ import {
   untilThird,
   COMMS,
   Wire
-} from './wire/session.mjs'
-import { prefixed, readLine, varint } from './wire/lines.mjs'
-import { Flag, frame, Type } from './wire/yamux.mjs'
+} from '../../support/wire/session.mjs'
+import { prefixed, readLine, varint } from '../../support/wire/lines.mjs'
+import { Flag, frame, Type } from '../../support/wire/yamux.mjs'
 
 const CHUNK_BYTES = 65_536
 const MIB = 2 ** 20
