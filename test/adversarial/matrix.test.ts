@@ -48,7 +48,7 @@ const BOTH = { maxMessageBytes: 4_096, receiverMessages: 2 ** 20 }
 /** Deadlines for rows that are about one; the others have those of `launchLocal`, which are long. */
 const HASTE = { handshakeTimeoutMs: 4_000, ackTimeoutMs: 1_000, messageTimeoutMs: 1_000 }
 
-/** One attacker at one node, and whom he makes pay. */
+/** One attacker at one node, and whom it makes pay. */
 interface Case {
   row: Row
   node: Watched

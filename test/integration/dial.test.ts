@@ -260,7 +260,7 @@ describe('a dial that fails', () => {
       expect(await failedDial(alice, wanted, bareAddress(bob))).toEqual(
         failure('mismatch', 'ERR_PEER_MISMATCH', words)
       )
-      // The ID of an RSA key is a hash, which Noise cannot compare: bob learns only afterwards that he was not meant.
+      // The ID of an RSA key is a hash, which Noise cannot compare: bob learns only afterwards that it was not meant.
       if (type === 'RSA') await bob.event({ type: 'Disconnected', peerId: alice.peerId })
       await bob.settled()
       const since = bob.events.slice(before).map(event => event.type)
