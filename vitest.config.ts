@@ -23,6 +23,8 @@ const config: ViteUserConfig = defineConfig({
           include: ['test/adversarial/**/*.test.ts'],
           // Some of them measure.
           fileParallelism: false,
+          // Rows of the matrix that are played at the same time.
+          maxConcurrency: 16,
           testTimeout: 60_000,
           hookTimeout: 60_000
         }

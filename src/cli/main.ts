@@ -1,12 +1,29 @@
 #!/usr/bin/env node
-import { Interrupted } from './crew.ts'
-import { COMMANDS, HELP, parse, UsageError, version } from './usage.ts'
+import { readFileSync } from 'node:fs'
+import { parse, UsageError } from './usage.ts'
 
-/** Exit codes: docs in `HELP`. */
+/** Exit codes, as told in `HELP`. */
 const FAILED = 1
 const MISUSED = 2
 
-/** Each command is loaded when it is wanted, and loads the network stack when it needs it: nobody waits for `--help`. */
+const HELP = `Acknowledged, authenticated peer-to-peer messages for BitVMX nodes.
+
+Usage
+  bitvmx-p2p demo [--verifiers N] [FILE]   see it work, on this machine alone
+  bitvmx-p2p keygen [--type TYPE]          make a private key
+  bitvmx-p2p peer-id KEYFILE               what a private key is called
+  bitvmx-p2p COMMAND --help                more about a command
+  bitvmx-p2p --version
+
+Exit codes
+  0  it worked
+  1  it did not; one message on the standard error says why
+  2  the command line was not understood
+`
+
+const COMMANDS = "'demo', 'keygen' or 'peer-id'"
+
+/** Each command is loaded when it is wanted, and loads the library when it needs it: nobody waits for `--help`. */
 async function run([command = '', ...args]: string[]): Promise<void> {
   switch (command) {
     case 'demo':
@@ -15,9 +32,6 @@ async function run([command = '', ...args]: string[]): Promise<void> {
       return (await import('./keys.ts')).keygen(args)
     case 'peer-id':
       return (await import('./keys.ts')).peerId(args)
-    case 'internal:participant':
-      if (process.send !== undefined) return (await import('./participant.ts')).participate()
-      break
     case '--':
       // Of options there were none: what follows is the command.
       return run(args)
@@ -26,21 +40,24 @@ async function run([command = '', ...args]: string[]): Promise<void> {
   }
   if (!command.startsWith('-')) throw new UsageError(`unknown command '${command}', wanted ${COMMANDS}`)
   const { values } = parse('', [command, ...args], { version: { type: 'boolean', short: 'V' } })
-  process.stdout.write(values.help === true ? HELP[''] : `${version()}\n`)
+  process.stdout.write(values.help === true ? HELP : `${version()}\n`)
 }
 
-try {
-  await run(process.argv.slice(2))
-} catch (err) {
-  // Everything has been cleared away by now; the default action of the signal is what a shell expects to see.
-  if (err instanceof Interrupted) process.kill(process.pid, err.signal)
-  else complain(err)
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
 }
 
 function complain(err: unknown): void {
   const misused = err instanceof UsageError
   const text = err instanceof Error ? err.message : String(err)
-  const hint = misused ? `\nTry 'bitvmx-p2p${err.command} --help'.` : ''
+  const hint = misused ? `\nTry '${['bitvmx-p2p', err.command, '--help'].filter(Boolean).join(' ')}'.` : ''
   process.stderr.write(`bitvmx-p2p: ${text}${hint}\n`)
   process.exitCode = misused ? MISUSED : FAILED
+}
+
+try {
+  await run(process.argv.slice(2))
+} catch (err) {
+  complain(err)
 }

@@ -23,7 +23,7 @@ interface Flood {
   grownMiB: number
   /** Connections that the flood makes in all. */
   count?: number
-  /** Only peers on the list may come in: the attacker, not the strangers he plays. */
+  /** Only peers on the list may come in: the attacker, not the strangers it plays. */
   listed?: true
 }
 
@@ -99,7 +99,7 @@ test.each(FLOODS)('$name: $cpuMs ms of CPU and $grownMiB MiB at most', { timeout
     }
   })
   const attacker = await create({ target: node.addresses[0]!, key })
-  /** Who has used up his allowances is let in again when there is a little of them. */
+  /** A peer that has used up its allowances is let in again when there is a little of them. */
   const comesIn = async (): Promise<void> => {
     await expect.poll(attacker.enter, { timeout: EFFECT_MS, interval: 100 }).toMatchObject({ admitted: true })
   }

@@ -116,7 +116,7 @@ describe('acks', () => {
     expect(await bucketsOf(node)).toEqual([])
   })
 
-  test('a peer that takes no messages costs the sender his message, and nobody a token', async () => {
+  test('a peer that takes no messages costs the sender its message, and nobody a token', async () => {
     const create = startAttackers()
     const node = await startLocal()
     const peer = await create({ target: node.addresses[0]! })
@@ -297,7 +297,7 @@ describe('who pays', () => {
     expect(limits(node)).toHaveLength(1)
   })
 
-  test('who knocks on and on while his peer ID is barred makes his address pay', async () => {
+  test('a peer that knocks on and on while its peer ID is barred makes its address pay', async () => {
     const create = startAttackers()
     const node = await startLocal({ rateLimit: { ...NO_REFILL, capacity: 2 } })
     const from = '127.3.0.5'

@@ -118,13 +118,13 @@ async function debitsOf({ peerId, from }: Attacker): Promise<string[]> {
     .flatMap(({ debits }) => debits.map(({ cause }) => cause))
 }
 
-/** A session of one peer, while the node sends him messages. */
+/** A session of one peer, while the node sends it messages. */
 interface Session {
   who: Attacker
   endedByNode: boolean
   /** Streams that carried messages and nothing else. */
   clean: number[]
-  /** All that the node told about him. */
+  /** All that the node told about it. */
   events: P2pEvent[]
 }
 

@@ -1,4 +1,4 @@
-/** What an honest peer may do, or have happen to him, without paying for it: his bucket stays full. */
+/** What an honest peer may do, or have happen to it, without paying: its bucket stays full. */
 import { generatePrivateKey } from 'bitvmx-p2p'
 import { expect, onTestFinished, test } from 'vitest'
 import { connectLocal, launchLocal, startLocal, stopLocal } from '../support/local-node.ts'

@@ -9,9 +9,9 @@ export interface Row {
   subject: 'ip' | 'peer'
   cause: MisbehaviourCause
   evidence: RegExp
-  /** How the attacker stands on the allow list. Default: by his peer ID. */
+  /** How the attacker stands on the allow list. Default: by its peer ID. */
   listed?: 'no' | ((peerId: string, keyHash: string) => AllowListEntry)
-  /** The node sends the attacker a message once he is ready; this is its outcome, unless he is cut off before. */
+  /** The node sends the attacker a message once it is ready; this is its outcome, unless it is cut off before. */
   provoked?: 'connection-lost' | 'ack-timeout' | 'not-connected' | 'accepted'
   /** The offence takes until a deadline of the node: it is short there, and all are committed at once. */
   slow?: true
@@ -96,7 +96,7 @@ export const ROWS: readonly Row[] = [
   handshake('flips a bit of the last tag', /stage 2/),
   handshake('replays message 3', /stage 2/),
 
-  // The payload of message 3: who he says he is.
+  // The payload of message 3: who it says it is.
   handshake('signs badly', /signature/i),
   handshake('does not sign', /signature|sig/i),
   handshake('signs with another key', /signature/i),
@@ -116,7 +116,7 @@ export const ROWS: readonly Row[] = [
   handshake('sends a broken record with message 3', /decrypt/),
   handshake('sends a broken frame with message 3', /version/),
 
-  // Who he is, and where he comes from.
+  // Who it is, and where it comes from.
   {
     attack: 'shakes hands',
     note: 'and is not on the list',
@@ -127,7 +127,7 @@ export const ROWS: readonly Row[] = [
   },
   {
     attack: 'shakes hands',
-    note: 'and his peer ID is pinned to other addresses',
+    note: 'and its peer ID is pinned to other addresses',
     subject: 'ip',
     cause: 'ip-mismatch',
     evidence: /not at 127\./,
@@ -135,7 +135,7 @@ export const ROWS: readonly Row[] = [
   },
   {
     attack: 'shakes hands',
-    note: 'and his key hash is pinned to other addresses',
+    note: 'and its key hash is pinned to other addresses',
     subject: 'ip',
     cause: 'ip-mismatch',
     evidence: /not at 127\./,

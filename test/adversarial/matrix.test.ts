@@ -6,7 +6,7 @@
  */
 import { generatePrivateKey, peerIdFromPrivateKey, publicKeyHash } from 'bitvmx-p2p'
 import type { AllowListEntry, MisbehaviourCause, P2pEvent, P2pOptions, RuntimeSnapshot } from 'bitvmx-p2p'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { launchLocal, stopLocal } from '../support/local-node.ts'
 import type { LocalNode } from '../support/local-node.ts'
 import { ROWS } from './matrix-rows.ts'
@@ -16,8 +16,7 @@ import type { Attacker } from './attacker.ts'
 import { startProgram } from './program.ts'
 import type { Program } from './program.ts'
 
-/** Rows that are played at the same time, and the attackers' processes that they share. */
-const AT_ONCE = 16
+/** The attackers' processes, which the rows share. */
 const PROCESSES = 2
 const CAPACITY = 2
 /** Between two looks at a node, and between two attempts to come in, in milliseconds. */
@@ -49,7 +48,7 @@ const BOTH = { maxMessageBytes: 4_096, receiverMessages: 2 ** 20 }
 /** Deadlines for rows that are about one; the others have those of `launchLocal`, which are long. */
 const HASTE = { handshakeTimeoutMs: 4_000, ackTimeoutMs: 1_000, messageTimeoutMs: 1_000 }
 
-/** One attacker at one node, and whom he makes pay. */
+/** One attacker at one node, and whom it makes pay. */
 interface Case {
   row: Row
   node: Watched
@@ -62,14 +61,22 @@ interface Watched extends LocalNode {
   buckets: () => Promise<Bucket[]>
 }
 
+interface Places {
+  law: Watched
+  relief: Watched
+}
+
 const nodes: Watched[] = []
 let honest: Program
 let honestId: string
 const programs: Program[] = []
-const outcomes = ROWS.map(() => deferred())
+let keys: Uint8Array[]
+/** Where a row is played: for the law, and for relief. */
+let patient: Places
+let hasty: Places
 
 beforeAll(async () => {
-  const keys = await Promise.all(ROWS.map(async () => generatePrivateKey()))
+  keys = await Promise.all(ROWS.map(async () => generatePrivateKey()))
   const honestKey = await generatePrivateKey()
   honestId = peerIdFromPrivateKey(honestKey)
   const listed = ROWS.flatMap((row, index): AllowListEntry[] => {
@@ -83,29 +90,13 @@ beforeAll(async () => {
     nodes.push(node)
     return node
   }
-  const patient = { law: await launch(LAW, {}), relief: await launch(RELIEF, {}) }
-  const hasty = { law: await launch(LAW, HASTE), relief: await launch(RELIEF, HASTE) }
+  patient = { law: await launch(LAW, {}), relief: await launch(RELIEF, {}) }
+  hasty = { law: await launch(LAW, HASTE), relief: await launch(RELIEF, HASTE) }
 
   honest = startProgram('honest.mjs')
   const { peerId: target, addresses } = patient.law
   await honest.call('start', { target, address: addresses[0], key: honestKey, pause: 5 })
   for (let i = 0; i < PROCESSES; i++) programs.push(startProgram('attacker.mjs'))
-
-  // All rows run from here on, so many at once, slow ones first; each test below waits for the outcome of its own.
-  const waiting = [...ROWS.keys()].toSorted((a, b) => Number(ROWS[b]!.slow ?? 0) - Number(ROWS[a]!.slow ?? 0))
-  const work = async (): Promise<void> => {
-    for (let index = waiting.shift(); index !== undefined; index = waiting.shift()) {
-      const { law, relief } = ROWS[index]!.slow === true ? hasty : patient
-      try {
-        await playForLaw(await caseOf(index, keys[index]!, law))
-        await playForRelief(await caseOf(index, keys[index]!, relief))
-        outcomes[index]!.resolve()
-      } catch (err) {
-        outcomes[index]!.reject(err as Error)
-      }
-    }
-  }
-  for (let i = 0; i < AT_ONCE; i++) void work()
 })
 
 afterAll(async () => {
@@ -114,13 +105,16 @@ afterAll(async () => {
 })
 
 describe('who offends pays, is cut off when the bucket is empty, and comes in again when a token is back', () => {
-  test.each(ROWS.map((row, index) => ({ index, title: `${row.subject} pays: ${titleOf(row)}` })))(
-    '$title',
-    { timeout: ROW_MS },
-    async ({ index }) => {
-      await expect(outcomes[index]!.promise).resolves.toBeUndefined()
-    }
-  )
+  // Slow ones first: the others are played beside them.
+  const order = [...ROWS.keys()].toSorted((a, b) => Number(ROWS[b]!.slow ?? 0) - Number(ROWS[a]!.slow ?? 0))
+  for (const index of order) {
+    const row = ROWS[index]!
+    test.concurrent(`${row.subject} pays: ${titleOf(row)}`, { timeout: ROW_MS }, async () => {
+      const { law, relief } = row.slow === true ? hasty : patient
+      await playForLaw(await caseOf(index, law))
+      await playForRelief(await caseOf(index, relief))
+    })
+  }
 })
 
 describe('meanwhile', () => {
@@ -187,9 +181,8 @@ async function playForRelief(it: Case): Promise<void> {
   await offend(it)
   await assertCutOff(it)
   if (row.listed !== undefined) node.p2p.allowList.add({ peerId: attacker.peerId })
-  await expect
-    .poll(attacker.enter, { timeout: EFFECT_MS, interval: ATTEMPT_MS })
-    .toMatchObject({ admitted: true })
+  const comesIn = async (): Promise<void> => expect(await attacker.enter()).toMatchObject({ admitted: true })
+  await vi.waitFor(comesIn, { timeout: EFFECT_MS, interval: ATTEMPT_MS })
   expect(limitsOf(it)).toHaveLength(1)
 }
 
@@ -197,7 +190,7 @@ async function playForRelief(it: Case): Promise<void> {
 async function assertCutOff(it: Case): Promise<void> {
   const { row, attacker } = it
   const { from, peerId } = attacker
-  await expect.poll(() => limitsOf(it).length, { timeout: EFFECT_MS }).toBe(1)
+  await vi.waitFor(() => expect(limitsOf(it)).toHaveLength(1), { timeout: EFFECT_MS })
   const whom = row.subject === 'ip' ? { ip: from } : { peerId }
   expect(limitsOf(it)).toEqual([{ type: 'ConnectionLimit', ...whom, cause: row.cause }])
   await attacker.call('ended')
@@ -212,13 +205,13 @@ async function offend({ row, node, attacker }: Case): Promise<void> {
   expect(ok ? 'accepted' : reason).toBe(row.provoked)
 }
 
-async function caseOf(index: number, key: Uint8Array, node: Watched): Promise<Case> {
+async function caseOf(index: number, node: Watched): Promise<Case> {
   const row = ROWS[index]!
   const target = node.addresses[0]!
   const attacker = await createAttacker(programs[index % PROCESSES]!, {
     target,
     from: `127.1.${index}.1`,
-    key
+    key: keys[index]!
   })
   return { row, node, attacker, subject: row.subject === 'ip' ? attacker.from : attacker.peerId }
 }
@@ -255,13 +248,4 @@ function watched(node: LocalNode): Watched {
     return (await node.p2p.runtime.inspectAsync()).buckets
   }
   return { ...node, buckets: async () => (upcoming ??= buckets()) }
-}
-
-function deferred(): { promise: Promise<void>; resolve: () => void; reject: (err: Error) => void } {
-  let settle!: { resolve: () => void; reject: (err: Error) => void }
-  const promise = new Promise<void>((resolve, reject) => {
-    settle = { resolve, reject }
-  })
-  promise.catch(() => {})
-  return { promise, ...settle }
 }

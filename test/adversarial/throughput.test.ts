@@ -10,8 +10,8 @@
  * a tenth of a core costs a fifth of half a core. So rates are messages for each second of the core that there was for
  * the node and its peers: what they used, and what was left idle, as it is when somebody is kept waiting.
  *
- * An attacker has a full bucket, and the allowances of a peer if he is one, until he is cut off: his outbreak, which is
- * measured apart. From then on he goes on as fast as he can, for as long as it takes.
+ * An attacker has a full bucket, and the allowances of a peer if it is one, until it is cut off: its outbreak, which is
+ * measured apart. From then on it goes on as fast as it can, for as long as it takes.
  */
 import { execFileSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'

@@ -54,7 +54,7 @@ const stacks = {
   /** Measures loading libp2p, too: the module's start does that in its own thread. */
   'bare libp2p': async () => {
     const begin = performance.now()
-    const { createBareNode } = await import('./libp2p.mjs')
+    const { createBareNode } = await import('../support/bare-node.mjs')
     const { multiaddr } = await import('@multiformats/multiaddr')
     const libp2p = await createBareNode()
     const startMs = performance.now() - begin
@@ -105,7 +105,7 @@ export async function connectAll({ peers }) {
 
 /** Becomes a crowd of bare nodes that take messages and ack them. */
 export async function openCrowd({ peers }) {
-  const { createBareNode } = await import('./libp2p.mjs')
+  const { createBareNode } = await import('../support/bare-node.mjs')
   const crowd = []
   for (let i = 0; i < peers; i++) {
     const member = await createBareNode()

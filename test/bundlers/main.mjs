@@ -15,6 +15,7 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { conclude, test } from '../support/report.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const root = join(here, '../..')
@@ -149,24 +150,18 @@ function assertMissingIsTold(out) {
 
 mkdirSync(join(here, 'node_modules'), { recursive: true })
 link()
-let failed = 0
-let passed = 0
 const only = process.argv[2] ?? ''
 for (const one of cases.filter(({ name }) => name.startsWith(only))) {
-  let out
-  try {
-    out = build(one)
-    const printed = run(out)
-    if (printed !== 'running\n') throw new Error(`it prints ${JSON.stringify(printed)}`)
-    assertMissingIsTold(out)
-    passed++
-    console.log(`passed: ${one.name}`)
-  } catch (err) {
-    failed++
-    console.log(`FAILED ${one.name}: ${(err.stderr || err.stdout || String(err.stack)).slice(0, 2_000)}`)
-  } finally {
-    if (out !== undefined) rmSync(out, { recursive: true })
-  }
+  await test(one.name, () => {
+    let out
+    try {
+      out = build(one)
+      const printed = run(out)
+      if (printed !== 'running\n') throw new Error(`it prints ${JSON.stringify(printed)}`)
+      assertMissingIsTold(out)
+    } finally {
+      if (out !== undefined) rmSync(out, { recursive: true })
+    }
+  })
 }
-console.log(`${passed} passed, ${failed} failed`)
-process.exitCode = failed === 0 ? 0 : 1
+conclude()

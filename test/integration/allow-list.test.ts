@@ -35,6 +35,11 @@ beforeEach(async () => {
   await eventually('nobody is connected', () =>
     Object.values(peers).every(({ p2p }) => p2p.runtime.inspect().peers.length === 0)
   )
+  // No test takes what another has left.
+  for (const node of [picky, ...Object.values(peers)]) {
+    await node.settled()
+    node.forget()
+  }
 })
 afterAll(async () => Promise.all([picky, ...Object.values(peers)].map(stopLocal)))
 

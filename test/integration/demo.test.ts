@@ -51,13 +51,14 @@ describe('demo', () => {
   })
 
   it('sends a file, and its size and SHA-256 arrive', async () => {
-    const contents = randomBytes(5 * 1024 * 1024)
-    const path = join(directory, 'five.bin')
+    // More than the messages that may be under way.
+    const contents = randomBytes(20 * 1024 * 1024)
+    const path = join(directory, 'twenty.bin')
     writeFileSync(path, contents)
     const { code, stdout, stderr } = await run('demo', path)
 
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    expect(stdout).toContain('5,242,880 bytes')
+    expect(stdout).toContain('20,971,520 bytes')
     expect(stdout).toContain(createHash('sha256').update(contents).digest('hex'))
     expect(stdout).toMatch(/speed +[\d.]+ [kMG]B\/s/)
     expectNothingLeft(stdout)
@@ -246,7 +247,7 @@ function participants({ pid }: Program): Participant[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')
   return children.map(child => {
     const args = readFileSync(`/proc/${child}/cmdline`, 'utf8').split('\0')
-    return { name: args[args.indexOf('internal:participant') + 1]!, pid: Number(child) }
+    return { name: args[args.findIndex(arg => arg.endsWith('participant.js')) + 1]!, pid: Number(child) }
   })
 }
 

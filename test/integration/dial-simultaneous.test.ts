@@ -42,7 +42,7 @@ test('a dial that has come true otherwise does not bring back a peer from whom t
   await connectLocal(bob, alice)
   bob.p2p.sender.disconnectFrom(alice.peerId)
   await alice.event({ type: 'Disconnected', peerId: bob.peerId })
-  // Alice's own dial is still in the middle of its handshake, which bob's node has begun before he parted from her.
+  // Alice's own dial is still in the middle of its handshake, which bob's node has begun before it parted from alice.
   passage.open()
   await passage.left
   await Promise.all([alice.settled(), bob.settled()])

@@ -12,7 +12,8 @@ import {
   stopLocal
 } from '../support/local-node.ts'
 import type { LocalNode } from '../support/local-node.ts'
-import { closedAddress, startFreezer, startLibp2p, startTcpServer } from '../support/strangers.ts'
+import { startBarePeer } from '../support/bare-peer.ts'
+import { closedAddress, startFreezer, startTcpServer } from '../support/strangers.ts'
 
 // Shared by the tests that leave no connection behind.
 let alice: LocalNode
@@ -259,7 +260,7 @@ describe('a dial that fails', () => {
       expect(await failedDial(alice, wanted, bareAddress(bob))).toEqual(
         failure('mismatch', 'ERR_PEER_MISMATCH', words)
       )
-      // The ID of an RSA key is a hash, which Noise cannot compare: bob learns only afterwards that he was not meant.
+      // The ID of an RSA key is a hash, which Noise cannot compare: bob learns only afterwards that it was not meant.
       if (type === 'RSA') await bob.event({ type: 'Disconnected', peerId: alice.peerId })
       await bob.settled()
       const since = bob.events.slice(before).map(event => event.type)
@@ -296,7 +297,7 @@ describe('a dial that fails', () => {
   })
 
   test('says that it timed out when the node there never admits it', async () => {
-    const { peerId, addresses } = await startLibp2p({ mute: true })
+    const { peerId, addresses } = await startBarePeer({ hold: new Promise(() => {}) })
     const words = /timed out: connected, but not admitted in 500 ms/
     expect(await failedDial(hasty, peerId, addresses[0]!)).toEqual(
       failure('timed-out', 'ERR_DIAL_FAILED', words)
@@ -330,7 +331,7 @@ describe('a dial that fails', () => {
   )
 
   test('says that the node there does not speak the protocol', async () => {
-    const { peerId, addresses } = await startLibp2p()
+    const { peerId, addresses } = await startBarePeer({ speaks: false })
     const words = /does not speak \/bitvmx\/comms\/1\.0\.0/
     expect(await failedDial(alice, peerId, addresses[0]!)).toEqual(
       failure('mismatch', 'ERR_DIAL_FAILED', words)

@@ -88,6 +88,7 @@ it('an application that reads with for await lives until its channel closes', as
     'end'
   ])
   expect(afterMs).toBeLessThan(PROMPT_MS)
+  await bob.event({ type: 'Disconnected', peerId: peer.peerId })
 })
 
 it('an application whose runtime thread dies while it reads with for await hears of it before it ends', async () => {
@@ -101,6 +102,9 @@ it('an application whose runtime thread dies while it reads with for await hears
     'end'
   ])
   expect(afterMs).toBeLessThan(PROMPT_MS)
+  // The next application is not taken for this one.
+  const { peerId } = await bob.event({ type: 'Connected' })
+  await bob.event({ type: 'Disconnected', peerId })
 })
 
 it.each([

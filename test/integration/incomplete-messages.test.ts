@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { frame, PROTOCOL, readToEnd, sendAtPace, startBarePeer } from '../support/bare-peer.ts'
+import { PROTOCOL, readToEnd, sendAtPace, startBarePeer } from '../support/bare-peer.ts'
+import { frame } from '../support/frames.ts'
 import { startLocal } from '../support/local-node.ts'
 
 const MIB = 2 ** 20

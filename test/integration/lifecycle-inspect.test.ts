@@ -9,7 +9,7 @@ test('inspect() counts what went over the wire, what is unread and what was drop
   await connect(alice, bob)
   for (let i = 0; i < 10; i++) await alice.sendMsg(bob, Buffer.alloc(100))
   await alice.sendMsg(bob, Buffer.alloc(1_000))
-  // One more than Bob's receiver channel has room for, while he reads nothing.
+  // One more than Bob's receiver channel has room for, while Bob reads nothing.
   const refused = await alice.sendMsg(bob, Buffer.alloc(7))
   await alice.event({ type: 'Status', id: refused, ok: false, reason: 'refused-full' })
   for (let i = 0; i < 3; i++) await bob.sendMsg(alice, Buffer.alloc(0))

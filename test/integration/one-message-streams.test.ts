@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { expect, it } from 'vitest'
-import { frame, PROTOCOL, readToEnd, startBarePeer } from '../support/bare-peer.ts'
+import { PROTOCOL, readToEnd, startBarePeer } from '../support/bare-peer.ts'
+import { frame } from '../support/frames.ts'
 import { startNode } from '../support/node-process.ts'
 
 const STREAMS = 128

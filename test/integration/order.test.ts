@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { expect, it } from 'vitest'
-import { frame, PROTOCOL, startBarePeer } from '../support/bare-peer.ts'
+import { PROTOCOL, startBarePeer } from '../support/bare-peer.ts'
+import { frame } from '../support/frames.ts'
 import { startNode } from '../support/node-process.ts'
 
 it('a peer that sends before it has answered the dialling side is heard after Connected, not before', async () => {

@@ -18,33 +18,18 @@ import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { Spec, Validation } from '@cyclonedx/cyclonedx-library'
+import { NODE_VERSIONS } from '../support/node-versions.mjs'
+import { conclude, test } from '../support/report.mjs'
 
 const here = import.meta.dirname
 const root = resolve(here, '../..')
 const run = promisify(execFile)
 
-/** Beside the one that runs this. One that cannot be installed is left out. */
-const NODES = ['22.23.3', '24.21.0', '26.10.0']
 /** Packages of an installation, this one included. */
 const MOST_PACKAGES = 30
 /** TypeScript from this on is tried with the newest types of Node, too; older ones cannot read those. */
 const READS_NEWEST_TYPES = 5.6
 const AT_ONCE = 2
-
-let passed = 0
-let failed = 0
-
-/** One test: prints its name, and what went wrong. */
-async function test(name, work) {
-  try {
-    const said = await work()
-    passed++
-    console.log(`ok ${name}${said === undefined ? '' : `: ${said}`}`)
-  } catch (err) {
-    failed++
-    console.log(`FAILED ${name}: ${err.message}\n${err.stdout ?? ''}${err.stderr ?? ''}`)
-  }
-}
 
 const folder = mkdtempSync(join(tmpdir(), 'bitvmx-p2p-package-'))
 try {
@@ -54,7 +39,8 @@ try {
   cpSync(join(consumer, 'types.mts'), join(consumer, 'types.cts'))
   await test('installs where engines are laws', () => install(consumer))
   await test(`runs on Node ${process.versions.node}`, () => runOn([process.execPath]))
-  for (const version of NODES) {
+  // Beside the one that runs this. One that cannot be installed is left out.
+  for (const version of Object.values(NODE_VERSIONS)) {
     const node = ['npm', 'exec', '--yes', `--package=node@${version}`, '--', 'node']
     const isThere = await run(node[0], [...node.slice(1), '--version']).then(
       () => true,
@@ -90,8 +76,7 @@ try {
 } finally {
   rmSync(folder, { recursive: true })
 }
-console.log(`${passed} passed, ${failed} failed`)
-process.exitCode = failed === 0 ? 0 : 1
+conclude()
 
 async function install(consumer) {
   await run('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], { cwd: root })

@@ -6,14 +6,11 @@
  *     const connection = await bare.connect(alice)
  *     const stream = await connection.newStream(PROTOCOL)
  */
-import '../../src/libp2p/polyfill.ts'
-import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import type { Connection, Stream, StreamMuxerFactory } from '@libp2p/interface'
-import { tcp } from '@libp2p/tcp'
 import { multiaddr } from '@multiformats/multiaddr'
-import { createLibp2p } from 'libp2p'
 import { onTestFinished } from 'vitest'
+import { createBareNode } from './bare-node.mjs'
 import type { PeerLike } from './node-process.ts'
 
 /** docs/protocol.md, "Protocol ID". */
@@ -33,25 +30,26 @@ export interface BarePeerInit {
   onConnection?: (connection: Connection) => Promise<void>
   /** Answers no stream of the other side before this settles. */
   hold?: Promise<unknown>
+  /** Whether it speaks our protocol. Default: true. */
+  speaks?: boolean
 }
 
 /** Starts a peer that listens on a free port of 127.0.0.1 and is stopped when the test is over. */
-export async function startBarePeer({ onStream, onConnection, hold }: BarePeerInit = {}): Promise<BarePeer> {
-  const libp2p = await createLibp2p({
-    addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
-    transports: [tcp()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [() => holding(yamux({ maxInboundStreams: MAX_STREAMS })(), hold)],
-    // It disconnects peers that do not serve the ping protocol, which none is required to.
-    connectionMonitor: { enabled: false }
-  })
+export async function startBarePeer({
+  onStream,
+  onConnection,
+  hold,
+  speaks = true
+}: BarePeerInit = {}): Promise<BarePeer> {
+  const muxer = (): StreamMuxerFactory => holding(yamux({ maxInboundStreams: MAX_STREAMS })(), hold)
+  const libp2p = await createBareNode({ muxer })
   onTestFinished(async () => {
     for (const connection of libp2p.getConnections()) connection.abort(new Error('the test is over'))
     await libp2p.stop()
   })
   libp2p.addEventListener('connection:open', ({ detail }) => void onConnection?.(detail))
   const limits = { maxInboundStreams: MAX_STREAMS, maxOutboundStreams: MAX_STREAMS }
-  await libp2p.handle(PROTOCOL, onStream ?? (() => {}), limits)
+  if (speaks) await libp2p.handle(PROTOCOL, onStream ?? (() => {}), limits)
   return {
     peerId: libp2p.peerId.toString(),
     addresses: libp2p.getMultiaddrs().map(String),
@@ -81,14 +79,6 @@ export async function readToEnd(stream: Stream): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
   for await (const part of stream) parts.push(part.subarray())
   return Buffer.concat(parts)
-}
-
-/** A message as it stands on the wire: its length as a varint, then its bytes. */
-export function frame(data: Uint8Array): Uint8Array {
-  const prefix: number[] = []
-  let left = data.length
-  for (; left >= 0x80; left >>>= 7) prefix.push((left & 0x7f) | 0x80)
-  return Buffer.concat([Uint8Array.of(...prefix, left), data])
 }
 
 /** Sends all of it at the pace of the other side. */

@@ -45,7 +45,7 @@ export interface LocalNode extends Reachable {
   event: <M extends Match>(match: M, deadlineMs?: number) => Promise<Extract<P2pEvent, { type: M['type'] }>>
   /** How many matching events there have been. */
   count: (match: Match) => number
-  /** Lets go of all events so far. */
+  /** Lets go of all events so far, but not of a defect of the node's own. */
   forget: () => void
   /** Everything that the network thread has told before this call is in `events`. */
   settled: () => Promise<void>
@@ -69,8 +69,12 @@ export async function launchLocal(init: LocalInit = {}): Promise<LocalNode> {
 export async function stopLocal({ p2p, events }: LocalNode): Promise<void> {
   p2p.stop()
   await p2p.runtime.closed
-  const defect = events.find(event => event.type === 'Error' && event.code === 'ERR_RUNTIME_FAILED')
+  const defect = events.find(isDefect)
   if (defect !== undefined) throw new Error(`the runtime told of a defect: ${show(defect)}`)
+}
+
+function isDefect(event: P2pEvent): boolean {
+  return event.type === 'Error' && event.code === 'ERR_RUNTIME_FAILED'
 }
 
 /** Reads the receiver channel of a node from now on. */
@@ -121,7 +125,7 @@ export function observe(p2p: P2p): LocalNode {
     sendMsg: (peer, data) => p2p.sender.sendMsg(peer.peerId, data),
     event: async (match, deadlineMs = EVENT_DEADLINE_MS) => (await next(match, deadlineMs)) as never,
     forget: () => {
-      events.splice(0)
+      events.splice(0, Infinity, ...events.filter(isDefect))
       untaken.clear()
     },
     count: match => events.filter(event => matches(event, match)).length,

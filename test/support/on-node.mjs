@@ -3,13 +3,12 @@
  * the machine's own. The first time it is installed, into npm's cache.
  */
 import { spawnSync } from 'node:child_process'
-
-const VERSIONS = { 22: '22.23.3', 24: '24.21.0', 26: '26.10.0' }
+import { NODE_VERSIONS } from './node-versions.mjs'
 
 const [line, ...rest] = process.argv.slice(2)
-const version = VERSIONS[line]
+const version = NODE_VERSIONS[line]
 if (version === undefined) {
-  console.error(`usage: npm run node -- ${Object.keys(VERSIONS).join('|')} <arguments of node>`)
+  console.error(`usage: npm run node -- ${Object.keys(NODE_VERSIONS).join('|')} <arguments of node>`)
   process.exit(2)
 }
 const command = ['exec', '--yes', `--package=node@${version}`, '--', 'node', ...rest]

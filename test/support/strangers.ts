@@ -1,14 +1,7 @@
 /** Servers that a node can dial and that are no node of ours. Each is closed when its test is over. */
-import '../../src/libp2p/polyfill.ts'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
-import { noise } from '@chainsafe/libp2p-noise'
-import { yamux } from '@chainsafe/libp2p-yamux'
-import type { StreamMuxerFactory } from '@libp2p/interface'
-import { tcp } from '@libp2p/tcp'
-import { createLibp2p } from 'libp2p'
 import { onTestFinished } from 'vitest'
-import type { Reachable } from './local-node.ts'
 
 /** A TCP server that treats every connection so; its 'ip:port'. */
 export async function startTcpServer(accept: (socket: Socket) => void): Promise<string> {
@@ -89,27 +82,4 @@ export async function closedAddress(): Promise<string> {
   const { port } = server.address() as AddressInfo
   await new Promise(resolve => server.close(resolve))
   return `127.0.0.1:${port}`
-}
-
-/** A libp2p node without our protocol; with `mute` it does not even answer when a stream is opened. */
-export async function startLibp2p({ mute = false } = {}): Promise<Reachable> {
-  const node = await createLibp2p({
-    addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
-    transports: [tcp()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [mute ? muteYamux : yamux()],
-    connectionMonitor: { enabled: false }
-  })
-  onTestFinished(async () => node.stop())
-  return { peerId: node.peerId.toString(), addresses: node.getMultiaddrs().map(String) }
-}
-
-function muteYamux(): StreamMuxerFactory {
-  const factory = yamux()()
-  const createStreamMuxer = factory.createStreamMuxer.bind(factory)
-  factory.createStreamMuxer = connection => {
-    const muxer = createStreamMuxer(connection)
-    return Object.assign(muxer, { onRemoteStream: () => {} })
-  }
-  return factory
 }

@@ -28,7 +28,8 @@ const LAYERS: Record<string, number> = {
   application: 5,
   'p2p.ts': 6,
   'index.ts': 7,
-  cli: 8
+  demo: 8,
+  cli: 9
 }
 
 const src = resolve(import.meta.dirname, '../../src')
@@ -94,6 +95,14 @@ test('a room is entered by its index', () => {
       inRoom && roomOf(path) !== roomOf(file) && !path.endsWith('/index.ts') && roomOf(path) !== 'application'
     )
   })
+  expect(wrong).toEqual([])
+})
+
+test('the demo and the command line use what everybody can use', () => {
+  const wrong = imports
+    .filter(({ target }) => target.startsWith('.'))
+    .map(({ file, target }) => ({ from: roomOf(file), to: roomOf(resolve(file, '..', target)) }))
+    .filter(({ from, to }) => ['cli', 'demo'].includes(from) && !['index.ts', 'demo', from].includes(to))
   expect(wrong).toEqual([])
 })
 

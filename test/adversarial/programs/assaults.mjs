@@ -1,7 +1,7 @@
 // Attacks at full speed for a given time: each is one attempt, which is repeated without a pause, several at once.
-import { COMMS, lines, MULTISTREAM, untilThird, negotiateNoise, payload, record } from './wire/session.mjs'
-import { varint } from './wire/lines.mjs'
-import { Flag, frame, Type } from './wire/yamux.mjs'
+import { COMMS, connect, lines, MULTISTREAM } from '../../support/wire/session.mjs'
+import { varint } from '../../support/wire/lines.mjs'
+import { Flag, frame, Type } from '../../support/wire/yamux.mjs'
 
 const FF = Buffer.alloc(65_536, 0xff)
 
@@ -11,12 +11,9 @@ export const assaults = {
     wire.reset()
     await wire.closed
   },
-  /** Of somebody who is not on the list. */
+  /** Of a peer that is not on the list. */
   'handshake flood': async peer => {
-    const wire = await peer.wire()
-    await negotiateNoise(wire)
-    const handshake = await untilThird(wire)
-    await wire.send(record(handshake.writeThird(payload(peer.other, handshake.staticKey.publicKey))))
+    const { wire } = await connect(peer.target, peer.other)
     await wire.closed
   },
   'varint flood': async peer => {
@@ -38,14 +35,7 @@ export const assaults = {
   'stream flood': async peer => {
     const session = await peer.session()
     while (session.open) {
-      const batch = Array.from({ length: 50 }, () => {
-        const stream = session.nextStream
-        session.nextStream += 2
-        return Buffer.concat([
-          frame({ type: Type.windowUpdate, flags: Flag.syn, stream }),
-          frame({ type: Type.windowUpdate, flags: Flag.rst, stream })
-        ])
-      })
+      const batch = Array.from({ length: 50 }, () => session.openAndReset())
       await session.send(Buffer.concat(batch))
     }
   },

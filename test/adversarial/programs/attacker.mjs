@@ -1,13 +1,22 @@
 // A process of attackers, each with an address and keys of its own, that do what their parent asks over IPC.
-import { prefixed, readLine, varint } from './wire/lines.mjs'
+import { prefixed, readLine, varint } from '../../support/wire/lines.mjs'
 import { handshakeAttacks, cutThird, damagedHandshake } from './attacks-on-handshakes.mjs'
 import { peerAttacks } from './attacks-by-peers.mjs'
 import { assaults } from './assaults.mjs'
 import { floods } from './floods.mjs'
 import { begin, play } from './scripts.mjs'
-import { readIdentity } from './wire/identity.mjs'
-import { accept, COMMS, connect, lines, MULTISTREAM, NOISE, untilThird, Wire } from './wire/session.mjs'
-import { Flag, frame, Type } from './wire/yamux.mjs'
+import { readIdentity } from '../../support/wire/identity.mjs'
+import {
+  accept,
+  COMMS,
+  connect,
+  lines,
+  MULTISTREAM,
+  NOISE,
+  untilThird,
+  Wire
+} from '../../support/wire/session.mjs'
+import { Flag, frame, Type } from '../../support/wire/yamux.mjs'
 import { serve } from './serve.mjs'
 
 /** One attacker. */

@@ -1,11 +1,13 @@
-// Offences of a peer that has proved who he is and is allowed. Each function commits one.
-import { COMMS, lines, MULTISTREAM, propose } from './wire/session.mjs'
-import { accept, varint } from './wire/lines.mjs'
-import { record } from './wire/noise.mjs'
-import { Flag, frame, Type } from './wire/yamux.mjs'
+// Offences of a peer that has proved who it is and is allowed. Each function commits one.
+import { COMMS, lines, MULTISTREAM, propose } from '../../support/wire/session.mjs'
+import { accept, varint } from '../../support/wire/lines.mjs'
+import { record } from '../../support/wire/noise.mjs'
+import { Flag, frame, Type } from '../../support/wire/yamux.mjs'
 
 const PAUSE_MS = 20
 
+/** Streams that are used at the same time in a flood of them. */
+const AT_ONCE = 32
 /** Frames written together in a flood. */
 const BATCH = 1_000
 
@@ -30,6 +32,15 @@ const onSession = act => async peer => {
   await act(session, peer).catch(err => console.error(`hung up on: ${err.message}`))
   return session.wire.closed
 }
+
+/** On one stream after the other, so many at once, until the node hangs up. */
+const onManyStreams = act =>
+  onSession(async session => {
+    const one = async () => {
+      while (session.open) await act(session)
+    }
+    await Promise.allSettled(Array.from({ length: AT_ONCE }, one))
+  })
 
 const sends = fields => onSession(async session => session.frame(fields))
 
@@ -165,33 +176,16 @@ export const peerAttacks = {
   'a flood of data for no stream': flood(() =>
     frame({ type: Type.data, stream: 9_999, body: Buffer.alloc(9) })
   ),
-  'a flood of streams that are reset at once': flood(session => {
-    const stream = session.nextStream
-    session.nextStream += 2
-    return Buffer.concat([
-      frame({ type: Type.windowUpdate, flags: Flag.syn, stream }),
-      frame({ type: Type.windowUpdate, flags: Flag.rst, stream })
-    ])
+  'a flood of streams that are reset at once': flood(session => session.openAndReset()),
+  'a flood of messages above the limit': onManyStreams(async session => {
+    const stream = await session.messages()
+    await stream.send(varint(100_000))
+    await stream.closed
   }),
-  'a flood of messages above the limit': onSession(async session => {
-    const refused = async () => {
-      while (session.open) {
-        const stream = await session.messages()
-        await stream.send(varint(100_000))
-        await stream.closed
-      }
-    }
-    await Promise.allSettled(Array.from({ length: 32 }, refused))
-  }),
-  'a flood of messages above the limit, each behind a good one': onSession(async session => {
-    const refused = async () => {
-      while (session.open) {
-        const stream = await session.messages()
-        await stream.send(Buffer.concat([Buffer.from([0]), varint(100_000)]))
-        await stream.closed
-      }
-    }
-    await Promise.allSettled(Array.from({ length: 32 }, refused))
+  'a flood of messages above the limit, each behind a good one': onManyStreams(async session => {
+    const stream = await session.messages()
+    await stream.send(Buffer.concat([Buffer.from([0]), varint(100_000)]))
+    await stream.closed
   }),
   /** Of messages that never end. */
   'a flood of frames of one byte': onSession(async session => {
@@ -202,27 +196,16 @@ export const peerAttacks = {
     while (session.open) await session.send(round)
   }),
   /** Each stream carries a message in the end. */
-  'a flood of protocols that are not spoken': onSession(async session => {
+  'a flood of protocols that are not spoken': onManyStreams(async session => {
     const names = lines(MULTISTREAM, ...Array.from({ length: 29 }, (_, i) => `/${i}`), COMMS)
-    const body = Buffer.concat([names, Buffer.from([1, 7])])
-    const one = async () => {
-      while (session.open) {
-        const stream = await session.stream()
-        await stream.send(body, Flag.fin)
-        await stream.closed
-      }
-    }
-    await Promise.allSettled(Array.from({ length: 32 }, one))
+    const stream = await session.stream()
+    await stream.send(Buffer.concat([names, Buffer.from([1, 7])]), Flag.fin)
+    await stream.closed
   }),
-  'a flood of streams without a message': onSession(async session => {
-    const silent = async () => {
-      while (session.open) {
-        const stream = await session.messages()
-        await stream.end()
-        await stream.closed
-      }
-    }
-    await Promise.allSettled(Array.from({ length: 32 }, silent))
+  'a flood of streams without a message': onManyStreams(async session => {
+    const stream = await session.messages()
+    await stream.end()
+    await stream.closed
   })
 }
 

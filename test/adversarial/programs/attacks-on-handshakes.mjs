@@ -1,4 +1,4 @@
-// Offences before anybody has proved who he is. Each function commits one and settles when the node has ended it.
+// Offences before anybody has proved who it is. Each function commits one and settles when the node has ended it.
 import { randomBytes } from 'node:crypto'
 import {
   connect,
@@ -11,11 +11,11 @@ import {
   record,
   Session,
   untilThird
-} from './wire/session.mjs'
-import { Handshake, keyPair } from './wire/noise.mjs'
-import { field, publicKeyMessage } from './wire/identity.mjs'
-import { prefixed, readLine } from './wire/lines.mjs'
-import { frame } from './wire/yamux.mjs'
+} from '../../support/wire/session.mjs'
+import { Handshake, keyPair } from '../../support/wire/noise.mjs'
+import { field, publicKeyMessage } from '../../support/wire/identity.mjs'
+import { prefixed, readLine } from '../../support/wire/lines.mjs'
+import { frame } from '../../support/wire/yamux.mjs'
 
 const PAUSE_MS = 20
 const PATIENCE_MS = 300
@@ -120,7 +120,7 @@ export const damagedHandshake = async (peer, { piece, at, how, value }) => {
 export const handshakeAttacks = {
   'connects and closes': onWire(wire => wire.end()),
   'connects and resets': onWire(async (wire, peer) => {
-    // Who resets before the node has accepted him has no address any more, and has cost it next to nothing.
+    // A peer that resets before the node has accepted it has no address any more, and has cost it next to nothing.
     await peer.accepted()
     wire.reset()
   }),
@@ -256,7 +256,7 @@ export const handshakeAttacks = {
     const session = await peer.connect({ trailing: own => own.seal(frame({ version: 9, type: 0 })) })
     return session.wire.closed
   },
-  /** A whole handshake; the node turns the peer away for who he is, or for where he comes from. */
+  /** A whole handshake; the node turns the peer away for who it is, or for where it comes from. */
   'shakes hands': async peer => {
     const session = await connect(peer.target, peer.identity)
     return session.wire.closed

@@ -1,5 +1,6 @@
 // Attacks on CPU and memory: each writes as fast as it can until the node ends the connection, or `bytes` are written.
 import {
+  connect,
   lines,
   MULTISTREAM,
   negotiateNoise,
@@ -9,9 +10,9 @@ import {
   untilThird,
   COMMS,
   Wire
-} from './wire/session.mjs'
-import { prefixed, readLine, varint } from './wire/lines.mjs'
-import { Flag, frame, Type } from './wire/yamux.mjs'
+} from '../../support/wire/session.mjs'
+import { prefixed, readLine, varint } from '../../support/wire/lines.mjs'
+import { Flag, frame, Type } from '../../support/wire/yamux.mjs'
 
 const CHUNK_BYTES = 65_536
 const MIB = 2 ** 20
@@ -93,10 +94,7 @@ export const floods = {
     many(count, async i => end(await Wire.connect({ ...peer.target, from: address(i) }))),
   'handshakes of strangers': async (peer, bytes, { count }) =>
     many(count, async i => {
-      const wire = await Wire.connect({ ...peer.target, from: address(i) })
-      await negotiateNoise(wire)
-      const handshake = await untilThird(wire)
-      await wire.send(record(handshake.writeThird(payload(peer.other, handshake.staticKey.publicKey))))
+      const { wire } = await connect({ ...peer.target, from: address(i) }, peer.other)
       await wire.closed
     }),
   'ff before anything': async (peer, bytes) => {

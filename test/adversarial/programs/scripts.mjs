@@ -1,8 +1,8 @@
 // Scripted sessions: a valid handshake, then whatever the script says, right or wrong.
-import { COMMS, lines, MULTISTREAM } from './wire/session.mjs'
-import { accept, prefixed } from './wire/lines.mjs'
-import { record } from './wire/noise.mjs'
-import { Flag, Type } from './wire/yamux.mjs'
+import { COMMS, lines, MULTISTREAM } from '../../support/wire/session.mjs'
+import { accept, prefixed } from '../../support/wire/lines.mjs'
+import { record } from '../../support/wire/noise.mjs'
+import { Flag, Type } from '../../support/wire/yamux.mjs'
 
 /** A node that has worked off a script answers a ping; one that waits for the rest of a frame does not. */
 const ANSWER_MS = 400

@@ -1,7 +1,7 @@
 /** js-libp2p as it is usually used for request and response: each message has a stream of its own. */
 import { lpStream } from '@libp2p/utils'
 import { multiaddr } from '@multiformats/multiaddr'
-import { createBareNode } from '../libp2p.mjs'
+import { createBareNode } from '../../support/bare-node.mjs'
 
 export const title = 'js-libp2p: a stream for each message and its ack'
 

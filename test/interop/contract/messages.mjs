@@ -45,7 +45,7 @@ export class Inboxes {
     this.#serve()
   }
 
-  /** Takes `count` messages of that peer when they are there. @throws when he leaves before */
+  /** Takes `count` messages of that peer when they are there. @throws when it leaves before */
   async take(peerId, count) {
     return new Promise((resolve, reject) => {
       this.#waiting.add({ peerId, count, resolve, reject })
@@ -53,7 +53,7 @@ export class Inboxes {
     })
   }
 
-  /** The peer has gone: what was expected of him does not come any more. */
+  /** The peer has gone: what was expected of it does not come any more. */
   gone(peerId) {
     for (const waiting of this.#waiting) {
       if (waiting.peerId !== peerId) continue

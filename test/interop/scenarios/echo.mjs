@@ -31,7 +31,7 @@ async function echo(cell, { mode, quick }) {
   for (const [size, count] of sizes) {
     // Streams of one message each are in no order unless one follows the other.
     await sendAndWeigh(other, ours, { count, size, mode, window: mode === 'long' ? 16 : 1 })
-    // Who closes a stream behind one message is sent one at a time: his messages in between leave time for it.
+    // A peer that closes a stream behind one message is sent one at a time: its messages in between leave time for it.
     const ourCount = other.kind.inbound === 'streams' ? count : 1
     await sendAndWeigh(ours, other, { count: ourCount, size, mode: 'long', window: 16 })
   }

@@ -15,8 +15,10 @@ import type { ReceiverLimits } from '../../../src/runtime/event-writer.ts'
 import type { SegmentNotice } from '../../../src/bridge/shared-queue.ts'
 import type { SenderChannel } from '../../../src/application/sender.ts'
 import { P2pError, shown } from '../../../src/errors.ts'
-import { prefixBytes, readPrefix, writePrefix } from '../../../src/framing/index.ts'
 import type { FrameRun } from '../../../src/framing/index.ts'
+import { concat, frame, payloads } from '../../support/frames.ts'
+
+export { concat, frame, payloads } from '../../support/frames.ts'
 
 /** Seed of every property in this folder; fast-check prints it when one fails. */
 export const seed = 0x6368616e
@@ -71,28 +73,6 @@ export function pattern(length: number, salt = 0): Uint8Array {
   const bytes = new Uint8Array(length)
   for (let i = 0; i < length; i++) bytes[i] = (i * 31 + (i >>> 8) * 7 + salt) & 0xff
   return bytes
-}
-
-export function concat(parts: Iterable<Uint8Array>): Uint8Array {
-  return new Uint8Array(Buffer.concat([...parts]))
-}
-
-export function frame(payload: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(prefixBytes(payload.length) + payload.length)
-  bytes.set(payload, writePrefix(bytes, 0, payload.length))
-  return bytes
-}
-
-/** The payloads of whole frames. */
-export function payloads(bytes: Uint8Array): Uint8Array[] {
-  const found: Uint8Array[] = []
-  for (let at = 0; at < bytes.length;) {
-    const length = readPrefix(bytes, at, bytes.length)
-    const begin = at + prefixBytes(length)
-    at = begin + length
-    found.push(bytes.slice(begin, at))
-  }
-  return found
 }
 
 /** A run of messages as the frame decoder hands it on. */

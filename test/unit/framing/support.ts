@@ -1,27 +1,12 @@
 import { createHash } from 'node:crypto'
 import { FrameDecoder } from '../../../src/framing/index.ts'
 import type { FrameFault, FrameRun } from '../../../src/framing/index.ts'
+import { concat } from '../../support/frames.ts'
+
+export { concat, frame, varint } from '../../support/frames.ts'
 
 /** Seed of every property in this folder; fast-check prints it when one fails. */
 export const seed = 0x6672616d
-
-export function concat(parts: Iterable<Uint8Array>): Uint8Array {
-  return new Uint8Array(Buffer.concat([...parts]))
-}
-
-/** The minimal varint of `length`, by the definition and without the code under test. */
-export function varint(length: number): Uint8Array {
-  const digits: number[] = []
-  for (let left = length; ; left = Math.floor(left / 128)) {
-    if (left < 128) return Uint8Array.of(...digits, left)
-    digits.push((left % 128) + 128)
-  }
-}
-
-/** One frame as a peer would write it. */
-export function frame(payload: Uint8Array): Uint8Array {
-  return concat([varint(payload.length), payload])
-}
 
 /** What a byte sequence means, however it was cut. */
 export interface Meaning {

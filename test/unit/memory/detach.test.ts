@@ -3,15 +3,15 @@ import { connect, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { markDetachable, detach } from '../../../src/memory/detach.ts'
+import { FREES_EARLY, ON_NODE_22 } from '../../support/early-freeing.ts'
 
-/** Node 20 frees nothing early. */
-const early = 'transfer' in ArrayBuffer.prototype
-
+/** What is shorter is not freed early. */
+const MIN_BYTES = 8 * 1024
 const SIZE = 16 * 1024
 
-describe('memory that is read once', () => {
-  it.skipIf(!early)('is freed by its last reader', () => {
-    const bytes = markDetachable(new Uint8Array(SIZE))
+describe.skipIf(!FREES_EARLY)(`memory that is read once${ON_NODE_22}`, () => {
+  it.each([MIN_BYTES, SIZE])('is freed by its last reader: %i bytes', size => {
+    const bytes = markDetachable(new Uint8Array(size))
     detach(bytes, 0)
     expect(bytes.length).toBe(0)
     expect(bytes.buffer.byteLength).toBe(0)
@@ -19,7 +19,7 @@ describe('memory that is read once', () => {
     detach(bytes, 0)
   })
 
-  it.skipIf(!early)('is freed with what stands before the last piece, if that is of no use', () => {
+  it('is freed with what stands before the last piece, if that is of no use', () => {
     const bytes = markDetachable(new Uint8Array(SIZE))
     detach(bytes.subarray(13), 12)
     expect(bytes.length).toBe(SIZE)
@@ -30,7 +30,7 @@ describe('memory that is read once', () => {
     expect(more.length).toBe(0)
   })
 
-  it.skipIf(!early)('is freed with its end, though the memory goes on behind it', () => {
+  it('is freed with its end, though the memory goes on behind it', () => {
     const bytes = markDetachable(new Uint8Array(65_536).subarray(0, 50_000))
     detach(bytes.subarray(0, 49_999), Infinity)
     expect(bytes.length).toBe(50_000)
@@ -48,8 +48,12 @@ describe('memory that is read once', () => {
 
   it.each([
     ['that nobody has marked', () => new Uint8Array(SIZE)],
-    ['that is short', () => markDetachable(new Uint8Array(1_000))],
+    ['that is short', () => markDetachable(new Uint8Array(MIN_BYTES - 1))],
     ['of which there is as much again', () => markDetachable(new Uint8Array(2 * SIZE).subarray(0, SIZE))],
+    [
+      'that is the end of more, though most of it',
+      () => markDetachable(new Uint8Array(SIZE + 1).subarray(1))
+    ],
     ['that is part of more', () => markDetachable(new Uint8Array(2 * SIZE).subarray(SIZE))],
     ['that is shared', () => markDetachable(new Uint8Array(new SharedArrayBuffer(2 * SIZE), SIZE))]
   ])('is kept when it is memory %s', (_, make) => {

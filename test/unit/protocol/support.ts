@@ -3,7 +3,9 @@ import { AbstractStream } from '@libp2p/utils'
 import type { SendResult } from '@libp2p/utils'
 import { Uint8ArrayList } from 'uint8arraylist'
 import type { Cancel, Clock } from '../../../src/clock.ts'
-import { prefixBytes, readPrefix, writePrefix } from '../../../src/framing/index.ts'
+import { concat } from '../../support/frames.ts'
+
+export { concat, frame, payloads } from '../../support/frames.ts'
 
 /** Seed of every property in this folder; fast-check prints it when one fails. */
 export const seed = 0x70726f74
@@ -151,10 +153,6 @@ export function deferred<T>(): Deferred<T> {
   return parts as Deferred<T>
 }
 
-export function concat(parts: Iterable<Uint8Array>): Uint8Array {
-  return new Uint8Array(Buffer.concat([...parts]))
-}
-
 /** A message whose number can be read from it: `size` bytes, at least 4. */
 export function message(number: number, size = 4): Uint8Array {
   const payload = new Uint8Array(Math.max(4, size)).fill(number & 0xff)
@@ -164,26 +162,6 @@ export function message(number: number, size = 4): Uint8Array {
 
 export function numberOf(payload: Uint8Array): number {
   return new DataView(payload.buffer, payload.byteOffset).getUint32(0)
-}
-
-export function frame(payload: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(prefixBytes(payload.length) + payload.length)
-  bytes.set(payload, writePrefix(bytes, 0, payload.length))
-  return bytes
-}
-
-/** The whole frames at the beginning of `bytes`. */
-export function payloads(bytes: Uint8Array): Uint8Array[] {
-  const found: Uint8Array[] = []
-  for (let at = 0; at < bytes.length;) {
-    const length = readPrefix(bytes, at, bytes.length)
-    if (length < 0) break
-    const begin = at + prefixBytes(length)
-    if (begin + length > bytes.length) break
-    found.push(bytes.slice(begin, begin + length))
-    at = begin + length
-  }
-  return found
 }
 
 /** Acks as the far end writes them. */

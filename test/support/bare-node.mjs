@@ -1,4 +1,4 @@
-/** A js-libp2p node as its documentation makes one; the packages are the module's own, so the versions are, too. */
+/** The one js-libp2p node of all tests that is no node of ours: TCP, Noise and yamux, as libp2p's documentation makes one. */
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { tcp } from '@libp2p/tcp'
@@ -11,17 +11,23 @@ Promise.withResolvers ??= function withResolvers() {
   return deferred
 }
 
-/** Dials that a node may have waiting and under way: enough for the largest crowd. */
+/** Dials that a node may have waiting and under way, and connections: enough for the largest crowd. */
 const MAX_DIALS = 1_000
 /** A handshake may wait so long for its turn on a busy machine, in milliseconds. */
 const PATIENCE_MS = 30_000
 
-export async function createBareNode() {
+/** Starts a node. `muxer` takes the place of yamux; without `listen` it listens on a free port of 127.0.0.1. */
+export async function createBareNode({
+  privateKey,
+  listen = ['/ip4/127.0.0.1/tcp/0'],
+  muxer = yamux()
+} = {}) {
   return createLibp2p({
-    addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
+    ...(privateKey !== undefined && { privateKey }),
+    addresses: { listen },
     transports: [tcp()],
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
+    streamMuxers: [muxer],
     connectionManager: {
       maxDialQueueLength: MAX_DIALS,
       maxParallelDials: MAX_DIALS,
@@ -33,7 +39,7 @@ export async function createBareNode() {
       inboundStreamProtocolNegotiationTimeout: PATIENCE_MS,
       inboundConnectionThreshold: Infinity
     },
-    // It disconnects peers that do not serve the ping protocol.
+    // It disconnects peers that do not serve the ping protocol, which none is required to.
     connectionMonitor: { enabled: false }
   })
 }

@@ -2,13 +2,13 @@ import { closeSync, constants, fstatSync, openSync } from 'node:fs'
 import { resolve } from 'node:path'
 
 /** A file that can be sent. */
-export interface File {
+export interface SourceFile {
   path: string
   bytes: number
 }
 
 /** Looks at a file before anything is started. @throws Error when it cannot be read or is no regular file */
-export function openFile(path: string): File {
+export function inspectFile(path: string): SourceFile {
   let fd
   try {
     // Non-blocking, because opening a pipe would otherwise wait for its writer.

@@ -1,7 +1,5 @@
-import { randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
-import { open, sealAck, sealPayload } from '../../../src/cli/envelope.ts'
-import { decode, encodeEnd, FILE_HEADER_BYTES, writeChunkHeader } from '../../../src/cli/file-frames.ts'
+import { open, sealAck, sealPayload } from '../../../src/demo/envelope.ts'
 
 it('a payload has the wanted size, and its acknowledgement names it by its SHA-256', () => {
   const payload = sealPayload(1, 26_400)
@@ -29,29 +27,4 @@ it.each([
   ['of a phase that does not exist', Buffer.concat([Buffer.of(1, 3), sealPayload(0, 100).subarray(2)])]
 ])('a message that is %s is none of the setup', (_, data) => {
   expect(() => open(data)).toThrow('is none of this setup')
-})
-
-it('messages of a file transfer come out as they went in', () => {
-  const chunk = randomBytes(FILE_HEADER_BYTES + 10)
-  const contents = Buffer.from(chunk.subarray(FILE_HEADER_BYTES))
-  writeChunkHeader(chunk, 2 ** 40 + 1)
-  const decoded = decode(chunk)
-  expect(decoded).toEqual({ kind: 'chunk', offset: 2 ** 40 + 1, data: contents })
-
-  const sha256 = randomBytes(32).toString('hex')
-  for (const kind of ['end', 'verified'] as const) {
-    expect(decode(encodeEnd({ kind, bytes: 0, sha256 }))).toEqual({ kind, bytes: 0, sha256 })
-  }
-})
-
-it('a message that is not of a file transfer is refused', () => {
-  const end = encodeEnd({ kind: 'end', bytes: 1, sha256: '00'.repeat(32) })
-  for (const data of [
-    Buffer.alloc(0),
-    Buffer.of(3, 0, 0, 0, 0, 0, 0),
-    Buffer.alloc(6),
-    end.subarray(0, -1)
-  ]) {
-    expect(() => decode(data)).toThrow('is none of a file transfer')
-  }
 })

@@ -51,3 +51,11 @@ export function portOf(address: string): string {
 export function printable(text: string): string {
   return text.replaceAll(/\p{Cc}+/gu, ' ')
 }
+
+/** Rows of cells as lines: the first column begins at the left, the others end at the right. */
+export function inColumns(rows: string[][]): string[] {
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map(row => row[i]!.length)))
+  return rows.map(([name, ...cells]) =>
+    [`  ${name!.padEnd(widths[0]!)}`, ...cells.map((cell, i) => cell.padStart(widths[i + 1]!))].join('  ')
+  )
+}

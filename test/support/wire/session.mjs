@@ -136,6 +136,16 @@ export class Session {
     return stream
   }
 
+  /** The frames of a stream that is opened and reset at once; nothing is sent. */
+  openAndReset() {
+    const stream = this.nextStream
+    this.nextStream += 2
+    return Buffer.concat([
+      frame({ type: Type.windowUpdate, flags: Flag.syn, stream }),
+      frame({ type: Type.windowUpdate, flags: Flag.rst, stream })
+    ])
+  }
+
   /** Opens a stream for messages: done when the node has agreed. */
   async messages() {
     const stream = await this.stream()
