@@ -1,0 +1,38 @@
+/** Whether the API report is what the sources say; `--accept-api` writes it anew. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { API_REPORT, apiReport } from './api-report.ts'
+
+await compare(API_REPORT, await apiReport(), {
+  command: 'npm run api:accept',
+  accepted: process.argv.includes('--accept-api'),
+  why: 'The public surface has changed. If that is meant, say so in CHANGELOG.md (docs/versioning.md), then run'
+})
+interface Remedy {
+  command: string
+  accepted: boolean
+  why: string
+}
+
+async function compare(file: string, text: string, { command, accepted, why }: Remedy): Promise<void> {
+  const before = existsSync(file) ? readFileSync(file, 'utf8') : ''
+  if (before === text) return
+  if (accepted) writeFileSync(file, text)
+  else complain(`${file} is not what the sources say.\n${changes(before, text)}\n${why}: ${command}`)
+}
+
+/** Lines that one text has and the other has not, in order, some of them. */
+function changes(before: string, after: string): string {
+  const only = (text: string, other: string, sign: string): string[] => {
+    const known = new Set(other.split('\n'))
+    return text
+      .split('\n')
+      .filter(line => !known.has(line))
+      .map(line => `${sign} ${line}`)
+  }
+  return [...only(before, after, '-'), ...only(after, before, '+')].slice(0, 40).join('\n')
+}
+
+function complain(what: string): void {
+  console.error(what)
+  process.exitCode = 1
+}
