@@ -1,12 +1,32 @@
-/** Whether the API report is what the sources say; `--accept-api` writes it anew. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+/**
+ * Whether what is written down is what the sources say: the API report, the limits, figures in documents.
+ * `--accept-api` and `--write-docs` write what can be written.
+ */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { API_REPORT, apiReport } from './api-report.ts'
+import { figuresOf, LIMITS_DOCUMENT, limitsDocument, limitsOfRooms, wrongFigures } from './limits.ts'
+
+const limits = limitsOfRooms()
 
 await compare(API_REPORT, await apiReport(), {
   command: 'npm run api:accept',
   accepted: process.argv.includes('--accept-api'),
   why: 'The public surface has changed. If that is meant, say so in CHANGELOG.md (docs/versioning.md), then run'
 })
+await compare(LIMITS_DOCUMENT, await limitsDocument(limits), {
+  command: 'npm run docs',
+  accepted: process.argv.includes('--write-docs'),
+  why: 'Something bounds otherwise than the document says. Run'
+})
+
+const figures = figuresOf(limits)
+const documents = ['README.md', ...readdirSync('docs').map(name => `docs/${name}`)].filter(name =>
+  name.endsWith('.md')
+)
+for (const name of documents) {
+  for (const wrong of wrongFigures(readFileSync(name, 'utf8'), figures)) complain(`${name}, ${wrong}`)
+}
+
 interface Remedy {
   command: string
   accepted: boolean
