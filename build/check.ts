@@ -1,10 +1,11 @@
 /**
- * Whether what is written down is what the sources say: the API report, the limits, figures in documents.
- * `--accept-api` and `--write-docs` write what can be written.
+ * Whether what is written down is what the sources say: the API report, the limits, figures in documents, the way of a
+ * message. `--accept-api` and `--write-docs` write what can be written.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { API_REPORT, apiReport } from './api-report.ts'
 import { figuresOf, LIMITS_DOCUMENT, limitsDocument, limitsOfRooms, wrongFigures } from './limits.ts'
+import { missingStops, section, stopsIn } from './walk.ts'
 
 const limits = limitsOfRooms()
 
@@ -26,6 +27,12 @@ const documents = ['README.md', ...readdirSync('docs').map(name => `docs/${name}
 for (const name of documents) {
   for (const wrong of wrongFigures(readFileSync(name, 'utf8'), figures)) complain(`${name}, ${wrong}`)
 }
+
+const way = section(readFileSync('docs/architecture.md', 'utf8'), '## The way of a message')
+const missing = missingStops(stopsIn(way), file =>
+  existsSync(`src/${file}`) ? readFileSync(`src/${file}`, 'utf8') : undefined
+)
+for (const wrong of missing) complain(`docs/architecture.md, "The way of a message": ${wrong}`)
 
 interface Remedy {
   command: string
