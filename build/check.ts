@@ -4,7 +4,14 @@
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { API_REPORT, apiReport } from './api-report.ts'
-import { figuresOf, LIMITS_DOCUMENT, limitsDocument, limitsOfRooms, wrongFigures } from './limits.ts'
+import {
+  figuresOf,
+  LIMITS_DOCUMENT,
+  limitsDocument,
+  limitsOfRooms,
+  wrongDefaults,
+  wrongFigures
+} from './limits.ts'
 import { missingStops, section, stopsIn } from './walk.ts'
 
 const limits = limitsOfRooms()
@@ -26,6 +33,10 @@ const documents = ['README.md', ...readdirSync('docs').map(name => `docs/${name}
 )
 for (const name of documents) {
   for (const wrong of wrongFigures(readFileSync(name, 'utf8'), figures)) complain(`${name}, ${wrong}`)
+}
+
+for (const name of ['README.md', 'src/options.ts']) {
+  for (const wrong of wrongDefaults(readFileSync(name, 'utf8'))) complain(`${name}: ${wrong}`)
 }
 
 const way = section(readFileSync('docs/architecture.md', 'utf8'), '## The way of a message')

@@ -34,6 +34,7 @@ const ALL_MARKED = '<!-- limits: all -->'
 /** Code, links, and lengths of prefixes of addresses. */
 const NO_FIGURE = /`[^`]*`|\[[^\]]*\]\([^)]*\)|\/\d+/g
 const FIGURE = /(?<![\w.,])\d[\d,.]*(?: (?:KiB|MiB|GiB|ms|s|min|bytes)\b)?<?/g
+const GIVEN_DEFAULT = /@default ([\d_.]+)(?:(?!@|\*\/)[^])*\*\/\s*(\w+)\??:|\b(\w+): (\d[\d_.]*)/g
 const MARK = /<!-- limit:([\w.]+) -->/g
 
 /** Those of all rooms, by room. */
@@ -117,6 +118,24 @@ export function optionDefaults(): Map<string, number> {
     ['rateLimit.refillPerSecond', refillPerSecond],
     ...MISBEHAVIOUR_CAUSES.map(cause => [`rateLimit.costs.${cause}`, costs[cause]] as const)
   ])
+}
+
+/**
+ * What is wrong with the defaults that a text gives, as code or in a doc comment: `ackTimeoutMs: 10_000`, or `@default 10_000`
+ * in the comment of `ackTimeoutMs: number`. Each has to be there.
+ */
+export function wrongDefaults(text: string): string[] {
+  const given = new Map(
+    Array.from(text.matchAll(GIVEN_DEFAULT), ({ 1: tag, 2: tagged, 3: plain, 4: value }) => [
+      tagged ?? plain!,
+      Number((tag ?? value!).replaceAll('_', ''))
+    ])
+  )
+  return [...optionDefaults()].flatMap(([path, figure]) => {
+    const name = path.slice(path.lastIndexOf('.') + 1)
+    if (path.startsWith('rateLimit.costs.') || given.get(name) === figure) return []
+    return [`the default of ${path} is ${figure}, not ${given.get(name) ?? 'told'}`]
+  })
 }
 
 /** Every figure under the names by which documents may mark it. A name that two rooms use is marked with its room. */

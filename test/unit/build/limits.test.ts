@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import {
   figuresOf,
@@ -6,6 +7,7 @@ import {
   limitsIn,
   limitsOfRooms,
   shown,
+  wrongDefaults,
   wrongFigures
 } from '../../../build/limits.ts'
 
@@ -90,6 +92,19 @@ test('in a table of limits every figure has a name', () => {
   expect(wrongFigures(table('256'), figures)).toEqual(['line 5: nothing says which limit 256 is'])
   expect(wrongFigures(table('1,024 bytes'), figures)).toEqual([
     'line 5: nothing says which limit 1,024 bytes is'
+  ])
+})
+
+test('defaults that documents and doc comments give are those that the options resolve to', () => {
+  const comments = readFileSync('src/options.ts', 'utf8')
+  expect(wrongDefaults(comments)).toEqual([])
+  expect(wrongDefaults(comments.replace('@default 10_000', '@default 9_000'))).toEqual([
+    'the default of limits.ackTimeoutMs is 10000, not 9000'
+  ])
+  const readme = readFileSync('README.md', 'utf8')
+  expect(wrongDefaults(readme)).toEqual([])
+  expect(wrongDefaults(readme.replace('handshakeTimeoutMs: 5_000,', ''))).toEqual([
+    'the default of limits.handshakeTimeoutMs is 5000, not told'
   ])
 })
 
