@@ -39,7 +39,7 @@ const MARK = /<!-- limit:([\w.]+) -->/g
 
 /** Those of all rooms, by room. */
 export function limitsOfRooms(src = 'src'): Limit[] {
-  return readdirSync(src)
+  return ['.', ...readdirSync(src)]
     .toSorted()
     .map(room => ({ room, file: join(src, room, 'limits.ts') }))
     .filter(({ file }) => existsSync(file))
@@ -231,7 +231,7 @@ export async function limitsDocument(limits: readonly Limit[]): Promise<string> 
         ({ name, value, about }) =>
           `| \`${name}\` | ${shownValue(name, value)} | ${about.replaceAll('|', '\\|')} |`
       )
-    return `## \`${room}/\`\n\n| name | value | what it bounds |\n| --- | --- | --- |\n${rows.join('\n')}`
+    return `## \`${join('src', room)}/\`\n\n| name | value | what it bounds |\n| --- | --- | --- |\n${rows.join('\n')}`
   })
   const text = `# Limits
 
