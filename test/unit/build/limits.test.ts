@@ -119,5 +119,6 @@ test('the document has every limit of every room', async () => {
   const rooms = limitsOfRooms()
   const document = await limitsDocument(rooms)
   expect(rooms.length).toBeGreaterThan(0)
-  for (const { room, name } of rooms) expect(document.split(`## \`src/${room}/\``)[1]).toContain(`\`${name}\``)
+  for (const { room, name } of rooms)
+    expect(document.split(`## \`src/${room}/\``)[1]).toContain(`\`${name}\``)
 })
