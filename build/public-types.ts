@@ -4,15 +4,8 @@
  */
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { parseAst } from 'rolldown/parseAst'
-
-/** A node of the syntax tree, as far as it is looked at here. */
-export interface Node {
-  type: string
-  start: number
-  end: number
-  [property: string]: unknown
-}
+import { isNode, statementsOf } from './syntax.ts'
+import type { Node } from './syntax.ts'
 
 /** Where a name is declared. */
 interface Origin {
@@ -93,9 +86,8 @@ function originOf(at: Origin, moduleOf: (file: string) => Module): Origin {
 function readModule(file: string): Module {
   const source = readFileSync(file, 'utf8')
   const module: Module = { declarations: new Map(), imports: new Map(), exports: new Map() }
-  const { body } = parseAst(source, { lang: 'dts' }) as unknown as { body: Node[] }
   let end = 0
-  for (const node of body) {
+  for (const node of statementsOf(source, 'dts')) {
     const before = source.slice(end, node.start)
     ;({ end } = node)
     readStatement(node, {
@@ -153,11 +145,6 @@ function* identifiersIn(node: Node): Generator<string> {
     if (property === 'key' && node['computed'] !== true) continue
     for (const child of Array.isArray(value) ? value : [value]) if (isNode(child)) yield* identifiersIn(child)
   }
-}
-
-/** Whether a value of the syntax tree is a node. */
-export function isNode(value: unknown): value is Node {
-  return typeof value === 'object' && value !== null && 'type' in value
 }
 
 function fileOf(importer: string, specifier: string): string {

@@ -4,8 +4,8 @@ import { isBuiltin } from 'node:module'
 import { join } from 'node:path/posix'
 import { parseAst } from 'rolldown/parseAst'
 import { beforeAll, expect, test } from 'vitest'
-import { isNode } from '../../build/public-types.ts'
-import type { Node } from '../../build/public-types.ts'
+import { isNode } from '../../build/syntax.ts'
+import type { Node } from '../../build/syntax.ts'
 
 /** Where a program enters: by import, by require, from the shell; and the network thread. */
 const ENTRIES = ['dist/index.js', 'dist/index.cjs', 'dist/cli/main.js', 'dist/worker/worker.mjs']

@@ -130,3 +130,21 @@ test('the application’s thread takes time and turns from intrinsics.ts, never 
   })
   expect(wrong).toEqual([])
 })
+
+test('the documents list every room in its layer, and every decision with its status', () => {
+  const document = (name: string): string => readFileSync(join(src, '../docs', name), 'utf8')
+  const listed = Array.from(
+    document('architecture.md').matchAll(/^\| (?<layer>\d) +\| (?<rooms>[^|]+)/gm),
+    match =>
+      Array.from(match.groups!['rooms']!.matchAll(/`([\w.-]+)\/?`/g), ([, room]) => [
+        room!,
+        Number(match.groups!['layer'])
+      ])
+  )
+  expect(Object.fromEntries(listed.flat())).toEqual(LAYERS)
+  const records = readdirSync(join(src, '../docs/decisions')).filter(name => /^\d/.test(name))
+  const index = Array.from(
+    document('decisions/README.md').matchAll(/^\| \[\d+\]\((\S+)\) +\|[^|]+\| +(?:in force|replaced)/gm)
+  )
+  expect(index.map(([, record]) => record)).toEqual(records)
+})
