@@ -1,6 +1,22 @@
 /**
- * How connections and dials end, in words that a program can switch on. Stable, as the codes of errors are.
+ * How messages, connections and dials end, and what costs a peer tokens, in words that a program can switch on. Stable, as
+ * the codes of errors are. What else names them is checked against these by the compiler.
  */
+
+/** Why a message was not accepted, or why it is not known whether it was. */
+export type StatusFailure =
+  /** no connection to that peer: the message was never written */
+  | 'not-connected'
+  /** the remote's receiver channel was full: it has dropped the message and told its application */
+  | 'refused-full'
+  /** larger than the remote takes: it has not read it */
+  | 'refused-too-large'
+  /** written, and no answer in `limits.ackTimeoutMs`: the remote MAY have taken it */
+  | 'ack-timeout'
+  /** written, and the connection ended before the answer: the remote MAY have taken it */
+  | 'connection-lost'
+  /** this node was stopped before the outcome was known */
+  | 'stopped'
 
 /** Why a peer is no longer reachable. A program may switch on it; the text beside it is for people. */
 export type DisconnectCode =
@@ -37,3 +53,18 @@ export type DialFailure =
   | 'not-resolved'
   /** what answers at the address is not that peer: it proved another key, or does not speak the protocol */
   | 'mismatch'
+
+/** What costs a peer ID or an IP tokens (docs/security.md, "What costs a token"). */
+export type MisbehaviourCause =
+  /** charged to an address: a connection that did not become a peer's */
+  | 'failed-handshake'
+  /** charged to an address: a listed peer from an address outside its entry */
+  | 'ip-mismatch'
+  /** charged to an address: a complete handshake by somebody who is not on the allow list */
+  | 'unknown-peer'
+  /** charged to a peer: what docs/protocol.md calls malformed input */
+  | 'malformed-message'
+  /** charged to a peer: a message that was not answered in time */
+  | 'unanswered-ack'
+  /** charged to a peer: what is legal once and harmful in floods */
+  | 'protocol-abuse'

@@ -2,9 +2,9 @@
  * What crosses the three channels. Tagged unions: a `switch` over `type` that misses a case fails the type check.
  */
 import type { P2pErrorCode } from '../errors.ts'
-import type { DialFailure, DisconnectCode } from '../outcomes.ts'
+import type { DialFailure, DisconnectCode, MisbehaviourCause, StatusFailure } from '../outcomes.ts'
 
-export type { DialFailure, DisconnectCode }
+export type { DialFailure, DisconnectCode, MisbehaviourCause, StatusFailure }
 
 /** What an application can ask of the network through the sender channel. */
 export type Command =
@@ -30,36 +30,6 @@ export type Command =
       /** The peer to part from. Not declared to take `undefined`: a peer ID missing by mistake ends the runtime. */
       peerId?: string
     }
-
-/** Why a message was not accepted, or why it is not known whether it was. */
-export type StatusFailure =
-  /** no connection to that peer: the message was never written */
-  | 'not-connected'
-  /** the remote's receiver channel was full: it has dropped the message and told its application */
-  | 'refused-full'
-  /** larger than the remote takes: it has not read it */
-  | 'refused-too-large'
-  /** written, and no answer in `limits.ackTimeoutMs`: the remote MAY have taken it */
-  | 'ack-timeout'
-  /** written, and the connection ended before the answer: the remote MAY have taken it */
-  | 'connection-lost'
-  /** this node was stopped before the outcome was known */
-  | 'stopped'
-
-/** What costs a peer ID or an IP tokens (docs/security.md, "What costs a token"). */
-export type MisbehaviourCause =
-  /** charged to an address: a connection that did not become a peer's */
-  | 'failed-handshake'
-  /** charged to an address: a listed peer from an address outside its entry */
-  | 'ip-mismatch'
-  /** charged to an address: a complete handshake by somebody who is not on the allow list */
-  | 'unknown-peer'
-  /** charged to a peer: what docs/protocol.md calls malformed input */
-  | 'malformed-message'
-  /** charged to a peer: a message that was not answered in time */
-  | 'unanswered-ack'
-  /** charged to a peer: what is legal once and harmful in floods */
-  | 'protocol-abuse'
 
 /** Who is charged: an authenticated peer, or an address whose connections have not proved who they are. Exactly one. */
 export type Offender =
