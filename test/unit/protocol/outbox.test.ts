@@ -46,7 +46,7 @@ class Scene {
     this.outbox = new Outbox({
       limits: { ...limits, ...given },
       clock: this.clock,
-      unsent: stream => stream.writeBufferLength,
+      backlog: stream => stream.writeBufferLength,
       lastReceivedAt: () => this.lastReceivedAt,
       whenHeard: action => {
         this.#listeners.add(action)
@@ -970,7 +970,7 @@ describe('outbox', () => {
       expect(scene.outcomes).toEqual(['ack-timeout'])
     })
 
-    it('is put off while bytes of the peer go on arriving, which may lie before his ack', async () => {
+    it('is put off while bytes of the peer go on arriving, which may lie before its ack', async () => {
       const scene = await open({}, 3)
       scene.trickle(2_500)
       expect(scene.outcomes).toEqual([])
