@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { numbersOn, open, Scene, upTo } from './outbox-scene.ts'
-import { acks, message, turn } from './support.ts'
+import { acks, turn } from './support.ts'
 
 describe('a refusal as too large', () => {
   it('of every message does not make this side write a whole window each time', async () => {
