@@ -153,7 +153,6 @@ export class Inbox {
   /** The peer does not read its acks: its messages are not read until it does. */
   #stopReading(): void {
     if (!this.#pause.begin()) return
-    this.#stopTimer()
     this.#cancelAckTimer = this.#deadline(() => this.#fail('acks were not read in time'))
   }
 
@@ -195,10 +194,7 @@ export class Inbox {
 
   /** One timer a frame, none between frames. */
   #startTimer(): void {
-    this.#cancelFrameTimer = this.#deadline(() => {
-      this.#cancelFrameTimer = undefined
-      this.#fail('a frame was not complete in time')
-    })
+    this.#cancelFrameTimer = this.#deadline(() => this.#fail('a frame was not complete in time'))
   }
 
   #stopTimer(): void {

@@ -215,7 +215,6 @@ export class Outbox {
       this.#cancelAckTimer = undefined
       this.#settle('ack-timeout', this.#window.expire())
       this.#armAckTimer()
-      this.#loseIfStuck()
     })
   }
 
