@@ -242,6 +242,19 @@ describe('inbox', () => {
       expect(scenes[1]!.statuses).toEqual(repeat(0, 4))
     })
 
+    it('wait from 256 KiB on, which is as much as waits in the muxer of a stream that is not read', () => {
+      for (const [size, flowing] of [
+        [256 * 1024, true],
+        [256 * 1024 + 1, false]
+      ] as const) {
+        const memory = new MemoryReservation(SIZE)
+        const [large, other] = [0, 1].map(() => new Scene(new TestStream(), memory))
+        large!.stream.receive(bytes.slice(0, 100_000))
+        other!.stream.receive(frame(message(0, size)).slice(0, 100_000))
+        expect(other!.stream.flowing).toBe(flowing)
+      }
+    })
+
     it('do not keep small ones waiting', () => {
       const memory = new MemoryReservation(SIZE)
       const [large, small] = [0, 1].map(() => new Scene(new TestStream(), memory))
@@ -594,6 +607,16 @@ describe('inbox', () => {
       expect(resumed.statuses).toEqual([0])
       expect(resumed.malformed).toEqual([])
       expect(resumed.clock.armed).toBe(0)
+    })
+
+    it('does not run on a stream that ends while messages before the frame are answered', () => {
+      const scene = new Scene()
+      scene.stream.sendData = () => {
+        throw new Error('the muxer is closed')
+      }
+      scene.stream.receive(concat([some(1), Uint8Array.of(5, 1)]))
+      expect(scene.numbers).toEqual([0])
+      expect(scene.clock.armed).toBe(0)
     })
 
     it('needs no timer between frames', () => {

@@ -47,3 +47,25 @@ it('memory for messages is never exceeded or lost, and is had in the order of as
     { seed, numRuns: 300 }
   )
 })
+
+it('memory that is given up in the turn in which it was granted calls nobody, and is there for the next', async () => {
+  const memory = new MemoryReservation(100)
+  const called: string[] = []
+  const first = memory.reserve(100, () => called.push('first'))
+  const second = memory.reserve(100, () => called.push('second'))
+  const third = memory.reserve(100, () => called.push('third'))
+  first.release()
+  expect(second.isGranted).toBe(true)
+  second.release()
+  expect(third.isGranted).toBe(true)
+  await turn()
+  expect(called).toEqual(['third'])
+})
+
+it('memory that is not waited for any more is not granted', () => {
+  const memory = new MemoryReservation(100)
+  const first = memory.reserve(100, () => {})
+  memory.reserve(100, () => {}).release()
+  first.release()
+  expect(memory.reserve(100, () => {}).isGranted).toBe(true)
+})

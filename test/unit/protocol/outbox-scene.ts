@@ -21,6 +21,7 @@ export class Scene {
   readonly outcomes: Outcome[] = []
   readonly malformed: string[] = []
   unanswered = 0
+  mayWrite = true
   readonly endedEarly: Stream[] = []
   /** When the peer's connection last brought anything. */
   lastReceivedAt = 0
@@ -41,7 +42,7 @@ export class Scene {
         this.#listeners.add(action)
         return () => this.#listeners.delete(action)
       },
-      mayWrite: () => true,
+      mayWrite: () => this.mayWrite,
       open: async () => {
         this.opened++
         const stream = await (this.openings.shift() ?? new TestStream())

@@ -63,6 +63,35 @@ describe('opening a stream', () => {
     expect(scene.outcomes).toEqual(['not-connected', undefined])
   })
 
+  it('from before a disconnect that fails says nothing about the attempt since', async () => {
+    const scene = new Scene()
+    const [old, current] = [deferred<TestStream>(), deferred<TestStream>()]
+    scene.openings.push(old.promise, current.promise)
+    await scene.sendSome(1)
+    scene.outbox.disconnect()
+    await scene.sendSome(1)
+    old.reject(new Error('the old connection ended'))
+    await turn()
+    expect(scene.outcomes).toEqual(['not-connected'])
+    current.resolve(new TestStream())
+    await turn()
+    expect(numbersOn(scene.stream)).toEqual([1])
+  })
+
+  it('that fails when there is a stream by then does no harm to what is on it', async () => {
+    const scene = new Scene()
+    const opening = deferred<TestStream>()
+    scene.openings.push(opening.promise)
+    await scene.sendSome(2)
+    const stream = new TestStream()
+    scene.outbox.attach(stream)
+    opening.reject(new Error('no way'))
+    await turn()
+    expect(stream.wasReset).toBe(false)
+    stream.receive(acks(0, 0))
+    expect(scene.outcomes).toEqual([undefined, undefined])
+  })
+
   it('from before a disconnect that succeeds after all is given up', async () => {
     const scene = new Scene()
     const old = new TestStream()
@@ -132,8 +161,8 @@ describe('the end of a stream', () => {
     expect(scene.malformed).toEqual([])
   })
 
-  it('in an orderly way is told when no message was answered, once for all of them', async () => {
-    const scene = await open({}, 3)
+  it.each([1, 3])('in an orderly way is told when none of %i messages was answered, once', async count => {
+    const scene = await open({}, count)
     scene.stream.receiveEnd()
     await turn()
     expect(scene.endedEarly).toEqual([scene.stream])
@@ -176,6 +205,14 @@ describe('the end of a stream', () => {
     expect(scene.malformed).toEqual([])
   })
 
+  it('has the acks on the next one awaited as well', async () => {
+    const scene = await open({}, 1)
+    scene.stream.receiveReset()
+    await scene.sendSome(1)
+    scene.clock.advance(1_000)
+    expect(scene.outcomes).toEqual(['connection-lost', 'ack-timeout'])
+  })
+
   it('while acks were being awaited leaves no timer behind', async () => {
     const scene = await open({}, 3)
     expect(scene.clock.armed).toBe(1)
@@ -211,6 +248,31 @@ describe('release', () => {
     expect(scene.opened).toBe(1)
     await scene.sendSome(1)
     expect(numbersOn(scene.stream)).toEqual([1])
+  })
+
+  it('has what becomes of the stream afterwards change nothing on the next one', async () => {
+    const scene = await open({}, 1)
+    const { stream } = scene
+    stream.receive(acks(0))
+    scene.outbox.release()
+    await scene.sendSome(1)
+    expect(scene.streams).toHaveLength(2)
+    stream.receive(acks(0))
+    stream.receiveEnd()
+    await turn()
+    expect(stream.status).toBe('closed')
+    expect(scene.stream.wasReset).toBe(false)
+    expect(scene.malformed).toEqual([])
+    scene.stream.receive(acks(1))
+    expect(scene.outcomes).toEqual([undefined, 'refused-full'])
+  })
+
+  it('leaves no timer behind of a stream that is blocked', async () => {
+    const scene = await open({}, 1)
+    scene.stream.congested = true
+    await scene.sendSome(1)
+    scene.outbox.disconnect()
+    expect(scene.clock.armed).toBe(0)
   })
 
   it('moves what waits behind a blocked stream to another', async () => {

@@ -200,6 +200,38 @@ describe('writing', () => {
     expect(scene.streams).toHaveLength(2)
   })
 
+  it('waits while nothing may be written, and goes on when it is resumed', async () => {
+    const scene = await open({}, 1)
+    scene.mayWrite = false
+    await scene.sendSome(2)
+    expect(numbersOn(scene.stream)).toEqual([0])
+    scene.mayWrite = true
+    scene.outbox.resume()
+    expect(numbersOn(scene.stream)).toEqual([0, 1, 2])
+  })
+
+  it('has its time anew whenever the stream blocks again, and no end while it only asks for patience', async () => {
+    const scene = await open({ ackTimeoutMs: 60_000 }, 1)
+    const { stream } = scene
+    stream.congested = true
+    await scene.sendSome(1)
+    scene.clock.advance(5_000)
+    expect(scene.outcomes).toEqual([])
+    stream.decongest()
+    await turn()
+    stream.room = 0
+    await scene.sendSome(1)
+    scene.clock.advance(4_999)
+    stream.grant(10)
+    await turn()
+    stream.room = 0
+    await scene.sendSome(1)
+    scene.clock.advance(4_999)
+    expect(scene.outcomes).toEqual([])
+    scene.clock.advance(1)
+    expect(scene.outcomes).toEqual(['connection-lost', 'connection-lost', 'connection-lost', 'ack-timeout'])
+  })
+
   it('copies what it is given', async () => {
     const scene = new Scene()
     const frames = frame(message(7, 100))
