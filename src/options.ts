@@ -3,16 +3,22 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { AllowListContent } from './allow-list/index.ts'
 import { P2pError, shown } from './errors.ts'
 import { MAX_FRAME_BYTES } from './framing/index.ts'
+import type { MisbehaviourCause } from './outcomes.ts'
+
+/** Tokens that each cause costs unless configured otherwise; a cause that is missing here does not compile. */
+const DEFAULT_COSTS: Record<MisbehaviourCause, number> = {
+  'failed-handshake': 1,
+  'ip-mismatch': 1,
+  'unknown-peer': 1,
+  'malformed-message': 1,
+  'unanswered-ack': 1,
+  'protocol-abuse': 1
+}
 
 /** What costs tokens; see the `ConnectionLimit` event. */
-export const MISBEHAVIOUR_CAUSES = [
-  'failed-handshake',
-  'ip-mismatch',
-  'unknown-peer',
-  'malformed-message',
-  'unanswered-ack',
-  'protocol-abuse'
-] as const
+export const MISBEHAVIOUR_CAUSES: readonly MisbehaviourCause[] = Object.keys(
+  DEFAULT_COSTS
+) as MisbehaviourCause[]
 
 /** Limits of a `P2p`. Each is a whole number in the range given; beyond it `start` throws ERR_INVALID_OPTION. */
 export interface Limits {
@@ -56,7 +62,7 @@ export interface Limits {
 const HEARTBEAT = { default: 10_000, min: 1_000, max: 600_000 }
 
 /** The token buckets of the rate limiter. */
-export interface RateLimit<Cause extends string = (typeof MISBEHAVIOUR_CAUSES)[number]> {
+export interface RateLimit<Cause extends string = MisbehaviourCause> {
   /** Tokens in a full bucket, above 0 and at most 1,000,000. @default 10 */
   capacity: number
   /** Tokens that come back each second, 0 to 1,000,000; fractions count. @default 0.1 */
@@ -200,7 +206,7 @@ function resolveRateLimit(rateLimit: Given<RateLimit> = {}): RateLimit {
     refillPerSecond: amount('refillPerSecond', refillPerSecond),
     costs: Object.fromEntries(
       MISBEHAVIOUR_CAUSES.map(cause => {
-        const { [cause]: cost = 1 } = costs
+        const { [cause]: cost = DEFAULT_COSTS[cause] } = costs
         return [cause, amount(`costs.${cause}`, cost)]
       })
     ) as RateLimit['costs']

@@ -1,6 +1,22 @@
 /**
- * How connections and dials end, and what offends, in words that a program can switch on. Stable, as the codes of errors are.
+ * How messages, connections and dials end, and what costs a peer tokens, in words that a program can switch on. Stable, as
+ * the codes of errors are. What else names them is checked against these by the compiler.
  */
+
+/** Why a message was not accepted, or why it is not known whether it was. */
+export type StatusFailure =
+  /** no connection to that peer: the message was never written */
+  | 'not-connected'
+  /** the remote's receiver channel was full: it has dropped the message and told its application */
+  | 'refused-full'
+  /** larger than the remote takes: it has not read it */
+  | 'refused-too-large'
+  /** written, and no answer in `limits.ackTimeoutMs`: the remote MAY have taken it */
+  | 'ack-timeout'
+  /** written, and the connection ended before the answer: the remote MAY have taken it */
+  | 'connection-lost'
+  /** this node was stopped before the outcome was known */
+  | 'stopped'
 
 /** Why a peer is no longer reachable. A program may switch on it; the text beside it is for people. */
 export type DisconnectCode =

@@ -1,5 +1,5 @@
 /** The records that travel in the shared queues, and the small codes they use. */
-import type { StatusFailure } from './types.ts'
+import type { StatusFailure } from '../outcomes.ts'
 
 /** Records on the sender channel, application to runtime. */
 export const CommandRecord = {
@@ -26,20 +26,25 @@ export const EventRecord = {
 /** Records on the priority channel: slot `handle` of the dropped counters now speaks for the peer in the payload. */
 export const PriorityRecord = { dropped: 1 } as const
 
-/** Outcome codes of status records: 0 is ok, any other the failure at its place. */
+/** The codes of outcomes in status records, beside 0 for ok: a failure that is missing here does not compile. */
+const FAILURE_CODES: Record<StatusFailure, number> = {
+  'not-connected': 1,
+  'refused-full': 2,
+  'refused-too-large': 3,
+  'ack-timeout': 4,
+  'connection-lost': 5,
+  stopped: 6
+}
+
+/** The outcome of each code; `undefined` is ok. */
 export const OUTCOMES: readonly (StatusFailure | undefined)[] = [
   undefined,
-  'not-connected',
-  'refused-full',
-  'refused-too-large',
-  'ack-timeout',
-  'connection-lost',
-  'stopped'
+  ...(Object.keys(FAILURE_CODES) as StatusFailure[])
 ]
 
 /** The code of an outcome; `undefined` is ok. */
 export function outcomeCode(outcome: StatusFailure | undefined): number {
-  return OUTCOMES.indexOf(outcome)
+  return outcome === undefined ? 0 : FAILURE_CODES[outcome]
 }
 
 const encoder = new TextEncoder()

@@ -2,9 +2,9 @@
  * What crosses the three channels. Tagged unions: a `switch` over `type` that misses a case fails the type check.
  */
 import type { P2pErrorCode } from '../errors.ts'
-import type { DialFailure, DisconnectCode, MisbehaviourCause } from '../outcomes.ts'
+import type { DialFailure, DisconnectCode, MisbehaviourCause, StatusFailure } from '../outcomes.ts'
 
-export type { DialFailure, DisconnectCode, MisbehaviourCause }
+export type { DialFailure, DisconnectCode, MisbehaviourCause, StatusFailure }
 
 /** What an application can ask of the network through the sender channel. */
 export type Command =
@@ -30,21 +30,6 @@ export type Command =
       /** The peer to part from. Not declared to take `undefined`: a peer ID missing by mistake ends the runtime. */
       peerId?: string
     }
-
-/** Why a message was not accepted, or why it is not known whether it was. */
-export type StatusFailure =
-  /** no connection to that peer: the message was never written */
-  | 'not-connected'
-  /** the remote's receiver channel was full: it has dropped the message and told its application */
-  | 'refused-full'
-  /** larger than the remote takes: it has not read it */
-  | 'refused-too-large'
-  /** written, and no answer in `limits.ackTimeoutMs`: the remote MAY have taken it */
-  | 'ack-timeout'
-  /** written, and the connection ended before the answer: the remote MAY have taken it */
-  | 'connection-lost'
-  /** this node was stopped before the outcome was known */
-  | 'stopped'
 
 /** Who is charged: an authenticated peer, or an address whose connections have not proved who they are. Exactly one. */
 export type Offender =

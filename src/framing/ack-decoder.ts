@@ -1,6 +1,7 @@
-import { AckStatus, MAX_ACK_BYTES } from './constants.ts'
+import { AckStatus } from './constants.ts'
 import { FrameDecoder } from './frame-decoder.ts'
 import type { FrameFault } from './frame-decoder.ts'
+import { MAX_ACK_BYTES } from './limits.ts'
 import { readPrefix } from './prefix.ts'
 
 /** Takes `count` acks of equal status that followed each other. Returning false ends the decoding. */

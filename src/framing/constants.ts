@@ -1,23 +1,12 @@
 import { encode } from 'it-length-prefixed'
+import { MAX_ACKS_PER_VIEW } from './limits.ts'
 
 /** The libp2p protocol ID of this wire protocol (docs/protocol.md, "Protocol ID"). */
 export const PROTOCOL_ID = '/bitvmx/comms/1.0.0'
 
-/** A length prefix is at most this many bytes (docs/protocol.md, "Frames"). */
-export const MAX_PREFIX_BYTES = 4
-
-/** The largest length that `MAX_PREFIX_BYTES` can express: 2^28 − 1. No message limit may exceed it. */
-export const MAX_FRAME_BYTES: number = 2 ** (7 * MAX_PREFIX_BYTES) - 1
-
-/** An ack frame's payload is 1 to this many bytes; all but the first are reserved (docs/protocol.md, "Acks"). */
-export const MAX_ACK_BYTES = 64
-
 /** First byte of an ack: what became of the message (docs/protocol.md, "Acks"). */
 export const AckStatus = { accepted: 0, refusedFull: 1, refusedTooLarge: 2 } as const
 export type AckStatus = (typeof AckStatus)[keyof typeof AckStatus]
-
-/** How many acks one prebuilt view can hold; a longer batch is sent as several views. */
-export const MAX_ACKS_PER_VIEW = 4_096
 
 /** One repeated ack frame per status, built once: a batch of acks is a view of it, whatever its length. */
 const ACK_TABLES = Object.values(AckStatus).map(status => {

@@ -1,6 +1,6 @@
 import { giveSlab, takeSlab } from '../memory/index.ts'
 import { PREFIX_INCOMPLETE, PREFIX_NOT_MINIMAL, PREFIX_TOO_LONG, prefixBytes, readPrefix } from './prefix.ts'
-import { MAX_PREFIX_BYTES } from './constants.ts'
+import { MAX_PREFIX_BYTES, SMALL_SLABS_UP_TO_BYTES } from './limits.ts'
 
 /** Why a byte sequence is not, or cannot become, a frame this side takes. */
 export type FrameFault =
@@ -24,9 +24,6 @@ export interface FrameRun {
 /** Takes decoded frames. */
 export type FrameSink = (run: FrameRun) => void
 
-/** A frame of which less is there gathers in small slabs: what is held stays within a few times what has come. */
-const LARGE_FROM_BYTES = 32 * 1024
-
 /**
  * Cuts a byte stream into frames (docs/protocol.md, "Frames"). Stateful: bytes arrive in any pieces. Runs of frames
  * that lie whole in one piece are handed on as one view, without touching their payloads; a frame that spans pieces
@@ -44,8 +41,8 @@ export class FrameDecoder {
   #have = 0
   /** Slabs that gather the incomplete frame's payload: a drip of single bytes costs memory in proportion to its bytes. */
   #slabs: Uint8Array[] = []
-  /** Room left in the last one. */
-  #room = 0
+  /** Bytes that the last one still takes. */
+  #free = 0
   #begun = 0
   #fault: FrameFault | undefined
   #released = false
@@ -96,12 +93,12 @@ export class FrameDecoder {
     return this.#fault
   }
 
-  /** Nothing more will come: what is held for an incomplete frame is let go. */
+  /** Nothing more will come: the memory of an incomplete frame is given back. */
   release(): void {
     this.#released = true
     for (const slab of this.#slabs) giveSlab(slab)
     this.#slabs = []
-    this.#room = 0
+    this.#free = 0
   }
 
   /** Hands on all frames that lie whole in `piece` from `at`; returns where the first incomplete one begins. */
@@ -149,15 +146,15 @@ export class FrameDecoder {
 
   #gather(part: Uint8Array): void {
     while (part.length > 0) {
-      if (this.#room === 0) {
-        const slab = takeSlab(this.#have > LARGE_FROM_BYTES)
+      if (this.#free === 0) {
+        const slab = takeSlab(this.#have > SMALL_SLABS_UP_TO_BYTES)
         this.#slabs.push(slab)
-        this.#room = slab.length
+        this.#free = slab.length
       }
       const slab = this.#slabs[this.#slabs.length - 1]!
-      const fits = Math.min(this.#room, part.length)
-      slab.set(fits === part.length ? part : part.subarray(0, fits), slab.length - this.#room)
-      this.#room -= fits
+      const fits = Math.min(this.#free, part.length)
+      slab.set(fits === part.length ? part : part.subarray(0, fits), slab.length - this.#free)
+      this.#free -= fits
       part = part.subarray(fits)
     }
   }
@@ -166,14 +163,14 @@ export class FrameDecoder {
     const slabs = this.#slabs
     const parts = [this.#head.subarray(0, this.#headBytes), ...slabs]
     const last = parts.length - 1
-    if (this.#room > 0) parts[last] = parts[last]!.subarray(0, parts[last]!.length - this.#room)
+    if (this.#free > 0) parts[last] = parts[last]!.subarray(0, parts[last]!.length - this.#free)
     const payloadBytes = this.#length
     const wireBytes = this.#headBytes + payloadBytes
     this.#headBytes = 0
     this.#length = PREFIX_INCOMPLETE
     this.#have = 0
     this.#slabs = []
-    this.#room = 0
+    this.#free = 0
     this.#sink({ parts, wireBytes, payloadBytes, count: 1 })
     for (const slab of slabs) giveSlab(slab)
   }

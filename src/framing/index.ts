@@ -1,4 +1,5 @@
-export { PROTOCOL_ID, MAX_FRAME_BYTES, MAX_ACKS_PER_VIEW, AckStatus, ackFrames } from './constants.ts'
+export { PROTOCOL_ID, AckStatus, ackFrames } from './constants.ts'
+export { MAX_ACKS_PER_VIEW, MAX_FRAME_BYTES } from './limits.ts'
 export { prefixBytes, writePrefix, readPrefix } from './prefix.ts'
 export { FrameDecoder } from './frame-decoder.ts'
 export type { FrameFault, FrameRun, FrameSink } from './frame-decoder.ts'

@@ -36,8 +36,8 @@ export class Link {
   readonly direction: 'inbound' | 'outbound'
   /** Streams that the peer has opened for his messages and that are not closed. */
   inboundStreams = 0
-  /** Room for messages of his that are incomplete, once there has been one. */
-  room: MemoryReservation | undefined
+  /** Memory for incomplete messages of the peer's, once there has been one. */
+  memory: MemoryReservation | undefined
   /** When a message stream was last opened or closed on it, by either side, on the runtime's clock. */
   lastUsedAt = 0
   /** When its handshake began, if the peer began it, on the runtime's clock. */

@@ -11,9 +11,10 @@ import {
 } from '../framing/index.ts'
 import type { FrameRun } from '../framing/index.ts'
 import { eachPart, detach } from '../memory/index.ts'
-import { endStream } from './end-stream.ts'
-import type { MemoryReservation, Place } from './memory-reservation.ts'
+import { LAST_ACKS_TIMEOUT_MS, QUIET_MS, UNRESERVED_BYTES } from './limits.ts'
+import type { MemoryReservation, Reservation } from './memory-reservation.ts'
 import { ReadPause } from './read-pause.ts'
+import { endStream, onRemoteEnd } from './stream-ends.ts'
 
 export interface InboxLimits {
   /** Largest message taken, in bytes. */
@@ -32,11 +33,11 @@ export interface InboxInit {
   whenHeard: (action: () => void) => Cancel
   /** Whether messages are still wanted; if not, what arrives is neither taken nor answered. */
   listening: () => boolean
-  /** Takes whole messages into the receiver channel, all or none; false: there is no room for all of them. */
+  /** Takes whole messages into the receiver channel, all or none; false: not all of them fit. */
   deliver: (run: FrameRun) => boolean
-  /** Room for messages of the connection that are incomplete; while one finds none, reading waits. */
-  room: MemoryReservation
-  /** Messages that were refused because there was no room. */
+  /** Memory for incomplete messages of the connection; while a message waits for its part, its stream is not read. */
+  memory: MemoryReservation
+  /** Messages that were refused because the receiver channel was full. */
   dropped: (messages: number, bytes: number) => void
   /** A message was refused as too large, which ends the stream. */
   refusedTooLarge: () => void
@@ -47,21 +48,10 @@ export interface InboxInit {
 /** A yamux header: version, type, flags (2), stream ID (4), length (4); yamux specification, "Framing". */
 export const MUXER_HEADER_BYTES = 12
 
-/** Whoever has said nothing for so long, in milliseconds, may have been stopped: what it owes is waited for anew. */
-const QUIET_MS = 1_000
-/**
- * A message of at most so many bytes needs no room: the first window of a stream (yamux specification, "Flow control"),
- * which lies in the muxer while the stream is not read, and takes no more memory here.
- */
-const ROOM_FROM_BYTES = 256 * 1024
-
-/** How long the last acks may take to leave before a stream is reset anyway, in milliseconds. */
-const LAST_ACKS_TIMEOUT_MS = 1_000
-
 /**
  * The receiving half of the protocol on one stream (docs/protocol.md, "Receiving"): frames in, messages to the
- * application, one ack for each back, batched per read. Reading pauses while the peer does not read its acks, and while a message that
- * has begun finds no room.
+ * application, one ack for each back, batched per read. Reading pauses while the peer does not read its acks, and while a
+ * message that has begun waits for memory.
  */
 export class Inbox {
   readonly #init: InboxInit
@@ -70,9 +60,9 @@ export class Inbox {
   readonly #statuses: AckStatus[] = []
   readonly #counts: number[] = []
   readonly #pause: ReadPause
-  /** The incomplete frame that is watched, the room that it has or waits for, and its deadline. */
+  /** The incomplete frame that is watched, the memory that it has or waits for, and its deadline. */
   #frame = -1
-  #place: Place | undefined
+  #reservation: Reservation | undefined
   #cancelFrameTimer: Cancel | undefined
   #cancelAckTimer: Cancel | undefined
   #closed = false
@@ -86,13 +76,8 @@ export class Inbox {
       ending: () => this.#cancelAckTimer?.(),
       ended: () => this.#watchFrame()
     })
-    // A muxer frame may carry the last message and the end at once, and the stream tells the end first. A reset stream
-    // or a lost connection has told its close by then: only an orderly end can cut a frame off on purpose.
-    stream.addEventListener('end', () => queueMicrotask(() => this.#end()))
     stream.addEventListener('close', () => this.#close())
-    // The end came while the protocol was being agreed on. What came before it is dispatched from the microtask that
-    // listening for messages has queued: the end must not overtake it.
-    if (stream.readableEnded) queueMicrotask(() => this.#end())
+    onRemoteEnd(stream, () => this.#end())
   }
 
   #read(data: Uint8Array | Uint8ArrayList): void {
@@ -123,7 +108,7 @@ export class Inbox {
     this.#takeOneByOne(run.parts[0]!)
   }
 
-  /** There is room for some messages of the run at most: those that fit are taken, the others refused. */
+  /** The messages of the run do not all fit into the receiver channel: those that fit are taken, the others refused. */
   #takeOneByOne(frames: Uint8Array): void {
     let messages = 0
     let bytes = 0
@@ -165,14 +150,16 @@ export class Inbox {
     }
   }
 
-  /** The peer does not read his acks: stop reading his messages until he does. */
+  /** The peer does not read its acks: its messages are not read until it does. */
   #stopReading(): void {
     if (!this.#pause.begin()) return
-    this.#stopTimer()
     this.#cancelAckTimer = this.#deadline(() => this.#fail('acks were not read in time'))
   }
 
-  /** Calls `late` when the time is over. A peer that is silent then has as long again from when it is next heard. */
+  /**
+   * Calls `late` when the time is over. A peer that is silent then may have been stopped, and has as long again from when it
+   * is next heard.
+   */
   #deadline(late: () => void): Cancel {
     const { clock, limits, lastReceivedAt, whenHeard } = this.#init
     const ms = limits.messageTimeoutMs
@@ -183,7 +170,7 @@ export class Inbox {
     return () => cancel()
   }
 
-  /** Sees to it that an incomplete frame has room and a deadline, and that none is left when it is complete. */
+  /** Sees to it that an incomplete frame has memory and a deadline, and that neither is left when it is complete. */
   #watchFrame(): void {
     if (this.#closed) return
     const frame = this.#decoder.partial ? this.#decoder.partialSerial : -1
@@ -193,24 +180,21 @@ export class Inbox {
     }
     if (frame < 0) return
     const length = this.#decoder.partialLength
-    if (this.#place === undefined && length > ROOM_FROM_BYTES) {
-      this.#place = this.#init.room.enter(length, () => this.#pause.release())
-      if (!this.#place.isIn) {
-        // The time until there is room is not the peer's.
+    if (this.#reservation === undefined && length > UNRESERVED_BYTES) {
+      this.#reservation = this.#init.memory.reserve(length, () => this.#pause.release())
+      if (!this.#reservation.isGranted) {
+        // The time until there is memory is not the peer's.
         this.#stopTimer()
         this.#pause.hold()
       }
     }
-    // Whoever is not read cannot complete anything.
+    // While the stream is not read, the peer cannot complete anything.
     if (!this.#pause.active && this.#cancelFrameTimer === undefined) this.#startTimer()
   }
 
   /** One timer a frame, none between frames. */
   #startTimer(): void {
-    this.#cancelFrameTimer = this.#deadline(() => {
-      this.#cancelFrameTimer = undefined
-      this.#fail('a frame was not complete in time')
-    })
+    this.#cancelFrameTimer = this.#deadline(() => this.#fail('a frame was not complete in time'))
   }
 
   #stopTimer(): void {
@@ -220,8 +204,8 @@ export class Inbox {
 
   #forgetFrame(): void {
     this.#stopTimer()
-    this.#place?.leave()
-    this.#place = undefined
+    this.#reservation?.release()
+    this.#reservation = undefined
   }
 
   #refuseTooLarge(): void {
@@ -249,8 +233,8 @@ export class Inbox {
   }
 
   /**
-   * Reads nothing more. The end is told before the reset: at a reset, but not behind an end, go-yamux throws away acks that
-   * nobody has read yet. A stream whose acks do not leave has no end that could.
+   * Reads nothing more. The stream is ended before it is reset: at a reset, but not behind an end, go-yamux throws away acks
+   * that its application has not read yet. A stream whose acks do not leave cannot be ended, so it is reset at once.
    */
   #breakOff(reason: string): void {
     const { stream, clock } = this.#init

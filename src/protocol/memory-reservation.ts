@@ -1,57 +1,57 @@
-/** A place in the room, or in the queue for it. */
-export interface Place {
-  /** In the room; false: it is being waited for. */
-  readonly isIn: boolean
-  /** Gives it back. */
-  leave: () => void
+/** Memory for one message: reserved, or waited for. */
+export interface Reservation {
+  /** False: there is not enough yet. */
+  readonly isGranted: boolean
+  /** Gives it back, or up. */
+  release: () => void
 }
 
-interface Entry extends Place {
+interface Entry extends Reservation {
   readonly bytes: number
-  readonly granted: () => void
-  isIn: boolean
+  readonly onGranted: () => void
+  isGranted: boolean
 }
 
 /**
- * Memory for the incomplete messages of one connection. A message enters with its whole length, so whatever is in can
- * always be completed: there is no state in which each holds a part of the room and waits for the rest. Who finds none
- * waits for his turn; nobody overtakes.
+ * Memory for the incomplete messages of one connection. A message reserves its whole length before more of it is read, so
+ * every message that has a reservation can be completed: there is no state in which each has a part and waits for the rest.
+ * Those for which there is not enough wait, first come, first served.
  */
 export class MemoryReservation {
   readonly #bytes: number
-  #taken = 0
-  readonly #queue: Entry[] = []
+  #reserved = 0
+  readonly #waiting: Entry[] = []
 
-  /** A room of so many bytes, in which the largest message finds a place. */
+  /** So many bytes, enough for the largest message. */
   constructor(bytes: number) {
     this.#bytes = bytes
   }
 
-  /** Enters at once, or when there is room: then `granted` is called. */
-  enter(bytes: number, granted: () => void): Place {
-    const entry: Entry = { bytes, granted, isIn: false, leave: () => this.#leave(entry) }
-    this.#queue.push(entry)
-    this.#admit(entry)
+  /** Reserves at once, or when enough has been released: then `onGranted` is called. */
+  reserve(bytes: number, onGranted: () => void): Reservation {
+    const entry: Entry = { bytes, onGranted, isGranted: false, release: () => this.#release(entry) }
+    this.#waiting.push(entry)
+    this.#grant(entry)
     return entry
   }
 
-  #leave(entry: Entry): void {
-    if (entry.isIn) this.#taken -= entry.bytes
-    const at = this.#queue.indexOf(entry)
-    if (at >= 0) this.#queue.splice(at, 1)
-    entry.isIn = false
-    this.#admit()
+  #release(entry: Entry): void {
+    if (entry.isGranted) this.#reserved -= entry.bytes
+    const at = this.#waiting.indexOf(entry)
+    if (at >= 0) this.#waiting.splice(at, 1)
+    entry.isGranted = false
+    this.#grant()
   }
 
-  #admit(newcomer?: Entry): void {
-    for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
-      if (this.#taken + next.bytes > this.#bytes) return
-      this.#queue.shift()
-      this.#taken += next.bytes
-      next.isIn = true
-      // Not at once: it reads on, and this may be in the middle of another's reading.
+  #grant(newcomer?: Entry): void {
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+      if (this.#reserved + next.bytes > this.#bytes) return
+      this.#waiting.shift()
+      this.#reserved += next.bytes
+      next.isGranted = true
+      // Not at once: its stream reads on, and this may be in the middle of the reading of another.
       const entry = next
-      if (entry !== newcomer) queueMicrotask(() => entry.isIn && entry.granted())
+      if (entry !== newcomer) queueMicrotask(() => entry.isGranted && entry.onGranted())
     }
   }
 }

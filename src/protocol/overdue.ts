@@ -2,7 +2,7 @@ import type { Cancel, Clock } from '../clock.ts'
 
 export interface OverdueInit {
   clock: Clock
-  /** Whoever is heard has so long to answer after all, in milliseconds. */
+  /** How long a peer that is heard has to answer after all, in milliseconds. */
   graceMs: number
   /** Calls the action once when the peer is next heard on the connection that carries the messages, if it is. */
   whenHeard: (action: () => void) => Cancel
@@ -13,7 +13,7 @@ export interface OverdueInit {
 /**
  * The messages that were not answered in time, until it is known whether that is the peer's doing. Silence is not: the
  * line may be dead, or the machine at its end paused, and the connection ends by that alone. But a peer that is heard
- * behind the time, and does not answer in as long again, does not mean to. Then each message counts, once.
+ * after the deadline, and does not answer in as long again, does not mean to. Then each message counts, once.
  */
 export class Overdue {
   readonly #init: OverdueInit
@@ -73,7 +73,7 @@ export class Overdue {
     this.#counted += count
     this.#due = 0
     this.#cancel = undefined
-    // The last one may end everything here.
+    // A report may end everything here: `clear` has been called then, and the count above is gone.
     for (let i = 0; i < count; i++) this.#init.unanswered()
     if (this.#fresh > 0) this.#listen()
   }

@@ -1,9 +1,5 @@
 import type { Stream } from '@libp2p/interface'
-
-/** Whether all that was written on a stream has left it. Room for a few bytes is no reason to go on. */
-export function allHasLeft(stream: Stream): boolean {
-  return stream.writeBufferLength === 0 && !stream.writableNeedsDrain
-}
+import { allHasLeft } from './write-backlog.ts'
 
 /** What goes with the end of a pause. */
 export interface ReadPauseInit {
@@ -56,7 +52,7 @@ export class ReadPause {
     this.#goOn()
   }
 
-  /** Nobody reads the stream any more. */
+  /** The stream is not read any more. */
   stop(): void {
     this.#over = true
   }

@@ -13,7 +13,7 @@ export interface InboundStreamInit {
   link: Link
   stream: Stream
   clock: Clock
-  /** `receiverBytes`, or one message if that is more, is the room for incomplete ones, too, on one connection. */
+  /** `receiverBytes`, or one message if that is more, is the memory for incomplete ones, too, on one connection. */
   limits: InboxLimits & { receiverBytes: number }
   events: EventWriter
   dropped: DroppedWriter
@@ -24,7 +24,7 @@ export interface InboundStreamInit {
 /** Takes a stream that a peer has opened for its messages: what arrives on it goes to the receiver channel. */
 export function acceptStream(init: InboundStreamInit): void {
   const { peer, link, stream, clock, limits, events, dropped, use, malformed } = init
-  link.room ??= new MemoryReservation(Math.max(limits.receiverBytes, limits.maxMessageBytes))
+  link.memory ??= new MemoryReservation(Math.max(limits.receiverBytes, limits.maxMessageBytes))
   if (link.inboundStreams >= MAX_INBOUND_STREAMS) {
     const reason = `more than ${MAX_INBOUND_STREAMS} message streams at once`
     stream.abort(new Error(reason))
@@ -42,7 +42,7 @@ export function acceptStream(init: InboundStreamInit): void {
     whenHeard: action => link.whenHeard(action),
     // A connection that is being ended delivers nothing more, even if bytes of it are still on their way up.
     listening: () => link.open,
-    room: link.room,
+    memory: link.memory,
     deliver: run => {
       use.served()
       if (!events.hasRoom(run.count, run.payloadBytes)) return false

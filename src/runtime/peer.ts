@@ -65,7 +65,7 @@ export class Peer {
     this.outbox = new Outbox({
       limits: init.outbox,
       clock: init.clock,
-      unsent: unsentBytes,
+      backlog: unsentBytes,
       lastReceivedAt: () => this.#linkOf(this.outbox.stream)?.lastReceivedAt ?? 0,
       whenHeard: action => this.#linkOf(this.outbox.stream)?.whenHeard(action) ?? (() => {}),
       mayWrite: () => this.#mayWrite(),

@@ -8,7 +8,7 @@ const MIB = 1024 * 1024
 /** An outbox whose one stream the test holds. */
 async function outboxOn(
   stream: TestStream,
-  unsent: OutboxInit['unsent'] = ({ writeBufferLength }) => writeBufferLength
+  backlog: OutboxInit['backlog'] = ({ writeBufferLength }) => writeBufferLength
 ): Promise<Outbox> {
   const outbox = new Outbox({
     limits: {
@@ -20,7 +20,7 @@ async function outboxOn(
       writeTimeoutMs: 30_000
     },
     clock: new FakeClock(),
-    unsent,
+    backlog,
     whenHeard: () => () => {},
     mayWrite: () => true,
     open: async () => stream,

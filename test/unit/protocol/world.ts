@@ -54,7 +54,7 @@ export class World {
         writeTimeoutMs: 500
       },
       clock: this.clock,
-      unsent: stream => stream.writeBufferLength,
+      backlog: stream => stream.writeBufferLength,
       lastReceivedAt: () => this.lastReceivedAt,
       whenHeard: action => {
         this.#listeners.add(action)
