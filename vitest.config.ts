@@ -7,6 +7,9 @@ const config: ViteUserConfig = defineConfig({
     pool: 'forks',
     // The default leaves one core to the screen; the machines this runs on have two.
     maxWorkers: 2,
+    tags: [
+      { name: 'long', description: 'takes seconds: left out where tests run again and again (test/mutation)' }
+    ],
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000 } },
       {

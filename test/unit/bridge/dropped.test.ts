@@ -107,7 +107,7 @@ describe('dropped counters', () => {
     ])
   })
 
-  it('of peers that find no slot wait for one, and are complete then', () => {
+  it('of peers that find no slot wait for one, and are complete then', { tags: ['long'] }, () => {
     const { writer, source } = droppedPair()
     for (let i = 0; i < SLOTS + 3; i++) writer.add(`peer-${i}`, { messages: 1, bytes: 1 })
     for (let i = 0; i < SLOTS + 3; i++) writer.add(`peer-${i}`, { messages: 1, bytes: 1 })
