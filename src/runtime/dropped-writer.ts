@@ -1,4 +1,4 @@
-import { Counters, encodeText, PriorityRecord, SLOTS, Word } from '../bridge/index.ts'
+import { Counters, encodeText, PriorityRecord, Word } from '../bridge/index.ts'
 import type { ControlBlock, Count, QueueWriter } from '../bridge/index.ts'
 
 /** Peers whose drops can wait for a slot; beyond them the refusals are told to their senders only. */
@@ -60,9 +60,10 @@ export class DroppedWriter {
 
   /** A slot whose count has been read, for this peer. */
   #claim(peerId: string): number | undefined {
-    for (let tried = 0; tried < SLOTS; tried++) {
+    const { slots } = this.#counters
+    for (let tried = 0; tried < slots; tried++) {
       const slot = this.#next
-      this.#next = (slot + 1) % SLOTS
+      this.#next = (slot + 1) % slots
       if (this.#counters.isUnread(slot)) continue
       const owner = this.#owners[slot]
       if (owner !== undefined) this.#slots.delete(owner)

@@ -13,6 +13,7 @@ import { systemClock } from '../clock.ts'
 import { messageOf, P2pError, toPlain } from '../errors.ts'
 import { VERSION } from '../version.ts'
 import { Runtime } from './runtime.ts'
+import { PRIORITY, RECEIVER, signalTo } from './signal.ts'
 
 // libp2p makes errors for what is no fault (aborted waits, ended streams); nobody reads where they were made.
 Error.stackTraceLimit = 0
@@ -26,14 +27,9 @@ const announceTo =
   (notice: SegmentNotice): void =>
     post({ queue, ...notice })
 
-/** Wakes whoever blocks on a channel, and rings for whoever awaits it on his event loop. */
-const signalFor = (signal: number, armed: number) => (): void => {
-  Atomics.add(control, signal, 1)
-  Atomics.notify(control, signal)
-  if (Atomics.exchange(control, armed, 0) === 1) post(DOORBELL)
-}
-const wakeReceiver = signalFor(Word.receiverSignal, Word.receiverArmed)
-const wakePriority = signalFor(Word.prioritySignal, Word.priorityArmed)
+const ring = (): void => post(DOORBELL)
+const wakeReceiver = (): void => signalTo(control, RECEIVER, ring)
+const wakePriority = (): void => signalTo(control, PRIORITY, ring)
 
 const { limits } = data.options
 const commandQueue = new QueueReader(() => {})

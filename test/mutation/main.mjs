@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Stryker } from '@stryker-mutator/core'
-import { describe, report, summarise } from './report.mjs'
+import { describe, report, sourcesOf, summarise } from './report.mjs'
 
 /** What is changed when nothing is named. */
 const ROOMS = [
@@ -54,9 +54,11 @@ async function main() {
     return 2
   }
   process.chdir(root)
+  // What is edited meanwhile is not what was tried.
+  const sources = sourcesOf(root)
   const results = await new Stryker(options(patterns.map(({ pattern }) => pattern))).runMutationTest()
   const judged = JSON.parse(readFileSync(join(folder, 'survivors.json'), 'utf8'))
-  const changes = results.map(result => describe(result, root))
+  const changes = results.map(result => describe(result, root, sources))
   const { rooms, stale } = summarise(changes, judged)
   console.log(report(rooms, stale, FLOOR, join(folder, 'report')))
   return rooms.every(({ score }) => score >= FLOOR) ? 0 : 1

@@ -1,14 +1,22 @@
 /** What came of the changes: told by room, judged by the list, written to files. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 
 /** Longest text of what was changed and into what. */
 const MAX_TEXT = 80
 
+/** The lines of every source. */
+export function sourcesOf(root) {
+  const names = readdirSync(join(root, 'src'), { recursive: true }).filter(name => name.endsWith('.ts'))
+  return new Map(
+    names.map(name => [`src/${name}`, readFileSync(join(root, 'src', name), 'utf8').split('\n')])
+  )
+}
+
 /** One change: where it is, as text that stays when lines move, and whether a test noticed it. */
-export function describe(result, root) {
+export function describe(result, root, sources) {
   const file = relative(root, resolve(root, result.fileName))
-  const lines = readFileSync(join(root, file), 'utf8').split('\n')
+  const lines = sources.get(file)
   const [start, end] = [result.location.start, result.location.end].map(fromOne)
   const source = textBetween(lines, start, end)
   return {
