@@ -7,9 +7,14 @@ const MAX_TEXT = 80
 
 /** The lines of every source. */
 export function sourcesOf(root) {
-  const names = readdirSync(join(root, 'src'), { recursive: true }).filter(name => name.endsWith('.ts'))
+  const names = readdirSync(join(root, 'src'), { recursive: true }).filter(name =>
+    String(name).endsWith('.ts')
+  )
   return new Map(
-    names.map(name => [`src/${name}`, readFileSync(join(root, 'src', name), 'utf8').split('\n')])
+    names.map(name => [
+      `src/${String(name)}`,
+      readFileSync(join(root, 'src', String(name)), 'utf8').split('\n')
+    ])
   )
 }
 

@@ -51,7 +51,7 @@ function library(): { ledgers: SendLedgers; introduced: string[]; open: (peerId:
 }
 
 describe('ledgers', () => {
-  it('introduce a peer before anything is written in his ledger, and once', () => {
+  it('introduce a peer before anything is written in its ledger, and once', () => {
     const { ledgers, introduced, open } = library()
     const ledger = open('peer-a')
     expect(introduced).toEqual(['peer-a'])
@@ -78,7 +78,7 @@ describe('ledgers', () => {
     expect(ledgers.find(`spelling ${5 * MAX_IDLE - 1}`)).toBeDefined()
   })
 
-  it('say so when a number means nobody', () => {
+  it('say so when a number means no peer', () => {
     expect(() => new SendLedgers().at(7)).toThrow('7')
   })
 

@@ -73,7 +73,7 @@ describe('sender', () => {
     expect(bench.endings).toBe(1)
   })
 
-  it('leaves the caller his data', () => {
+  it('leaves the caller its data', () => {
     const bench = new Bench()
     const data = pattern(100)
     bench.sender.sendMsg('peer-a', data)

@@ -25,7 +25,7 @@ export interface Schedule {
   whole?: SharedArrayBuffer
 }
 
-/** Runs both halves until neither has anything to do. @throws when one sleeps then that nobody has woken */
+/** Runs both halves until neither has anything to do. @throws when one still sleeps then */
 export function interleave({ choose, switches, whole }: Schedule, halves: readonly [Half, Half]): void {
   const atomics = { ...(Object.getOwnPropertyDescriptors(Atomics) as Record<string, PropertyDescriptor>) }
   const sleeping: Array<string | undefined> = [undefined, undefined]
@@ -71,7 +71,7 @@ export function interleave({ choose, switches, whole }: Schedule, halves: readon
   }
   const load = atomics['load']!.value as typeof Atomics.load
   Object.assign(Atomics, {
-    // Never ends by its time: who sleeps until then has missed what should have woken it.
+    // Never ends by its time: a thread that sleeps until then has missed what should have woken it.
     wait: (array: Int32Array, index: number, expected: number): string => {
       mayBeStopped(array)
       if (load(array, index) !== expected) return 'not-equal'
@@ -99,7 +99,7 @@ export function interleave({ choose, switches, whole }: Schedule, halves: readon
   } finally {
     Object.defineProperties(Atomics, atomics)
   }
-  if (sleeping.some(at => at !== undefined)) throw new Error('it sleeps, and nobody has woken it')
+  if (sleeping.some(at => at !== undefined)) throw new Error('a half still sleeps')
 }
 
 /** Both halves may have views of their own of the same memory. */

@@ -189,7 +189,7 @@ describe('the receiver channel', () => {
     { type: 'Status', peerId: 'peer-s', id: 1, ok: true }
   ]
 
-  it('wakes who blocks, for every event once and in order, and for the end behind them', () => {
+  it('wakes a caller that blocks, for every event once and in order, and for the end behind them', () => {
     everyWay(1, schedule => {
       const { channel, runtime } = scene(() => {})
       const events: Array<P2pEvent | undefined> = []
@@ -206,7 +206,7 @@ describe('the receiver channel', () => {
     })
   })
 
-  it('rings for who awaits, for every event once and in order, and for the end behind them', async () => {
+  it('rings for a caller that awaits, for every event once and in order, and for the end behind them', async () => {
     const told: Array<Array<P2pEvent | undefined | 'pending'>> = []
     everyWay(1, schedule => {
       let bells = 0
@@ -235,7 +235,7 @@ describe('the receiver channel', () => {
 })
 
 describe('the counters of what was dropped', () => {
-  it('lose and double nothing, and wake who waits for the other', () => {
+  it('lose and double nothing, and wake the one that waits for the other', () => {
     everyWay(2, schedule => {
       const memory = createDroppedMemory(8)
       const [runtime, application] = [new Counters(memory), new Counters(memory)]
