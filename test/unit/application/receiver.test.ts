@@ -72,6 +72,15 @@ describe('receiver', () => {
       expect([channel.tryRecv(), channel.tryRecv(), channel.tryRecv()]).toEqual([1, 2, undefined])
     })
 
+    it('looks whether the runtime is alive when there is nothing, and only then', () => {
+      const scene = new Scene()
+      scene.buffer.push(1)
+      scene.channel.tryRecv()
+      expect(scene.checks).toBe(0)
+      scene.channel.tryRecv()
+      expect(scene.checks).toBe(1)
+    })
+
     it('reads on when the runtime has ended', () => {
       const scene = new Scene()
       scene.publish(1)

@@ -283,6 +283,25 @@ describe('sender', () => {
       ])
     })
 
+    it.each([-1, 1.5, 2 ** 31, Number.NaN, Infinity, '5', undefined])(
+      'is not told with a wait of %o',
+      drainMs => {
+        const bench = new Bench()
+        expect(failure(() => bench.sender.stop(drainMs as number))).toContain(
+          'ERR_INVALID_OPTION: drainMs is'
+        )
+        expect(Atomics.load(bench.control, Word.state)).toBe(RuntimeState.running)
+        expect(bench.sender.stop(2 ** 31 - 1)).toBe(1)
+      }
+    )
+
+    it('that was told without a wait is not told again', () => {
+      const bench = new Bench()
+      bench.sender.stop(0)
+      bench.sender.stop(0)
+      expect(bench.drainCommands().log).toHaveLength(1)
+    })
+
     it.each([
       ['stopping', RuntimeState.stopping, 'is ending'],
       ['stopped', RuntimeState.stopped, 'has ended'],
