@@ -78,7 +78,7 @@ describe('the handle on the thread', () => {
     const answers = bodies.map(body => thread.requestAsync(body))
     expect(thread.request(REMOVE)).toEqual(REMOVE)
     expect(await Promise.all(answers)).toEqual(bodies)
-    expect(() => thread.request(END)).toThrow()
+    expect(() => thread.request(END)).toThrow('before it answered')
     await thread.closed
   })
 
@@ -89,7 +89,7 @@ describe('the handle on the thread', () => {
     expect(() => thread.request(body)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION' }))
     await expect(thread.requestAsync(body)).rejects.toMatchObject({ code: 'ERR_INVALID_OPTION' })
     expect(thread.request(REMOVE)).toEqual(REMOVE)
-    expect(() => thread.request(END)).toThrow()
+    expect(() => thread.request(END)).toThrow('before it answered')
     await thread.closed
   })
 

@@ -31,11 +31,22 @@ describe('ledger', () => {
     const ledger = new SendLedger('peer-a', 0)
     let added = 0
     let settled = 0
-    for (let round = 0; round < 12; round++) {
-      for (let i = 0; i < 2 ** round + 3; i++) ledger.add(++added, i)
-      for (let i = 0; i < 2 ** (round - 1); i++) expect(ledger.settle()).toBe(++settled)
+    const sizes: number[] = []
+    let bytes = 0
+    const settle = (): void => {
+      expect(ledger.settle()).toBe(++settled)
+      bytes -= sizes[settled - 1]!
+      expect(ledger.bytes).toBe(bytes)
     }
-    while (ledger.count > 0) expect(ledger.settle()).toBe(++settled)
+    for (let round = 0; round < 12; round++) {
+      for (let i = 0; i < 2 ** round + 3; i++) {
+        ledger.add(++added, i)
+        sizes.push(i)
+        bytes += i
+      }
+      for (let i = 0; i < 2 ** (round - 1); i++) settle()
+    }
+    while (ledger.count > 0) settle()
     expect(settled).toBe(added)
     expect(ledger.bytes).toBe(0)
   })
