@@ -7,7 +7,7 @@ export const MAX_DIAL_ADDRESSES = 16
 export const MAX_UNSETTLED_DIALS = 4_096
 
 /** Longest `drainMs`, in milliseconds: a timer takes no more. A longer one is refused with ERR_INVALID_OPTION. */
-export const MAX_DRAIN_MS = 2 ** 31 - 1
+export const MAX_DRAIN_MS = 2_147_483_647
 
 /** Peers remembered without unsettled messages; one more takes the handle of the one that was named first. */
 export const MAX_IDLE_LEDGERS = 4_096
