@@ -31,6 +31,9 @@ const config: ViteUserConfig = defineConfig({
       reporter: ['text-summary', 'json-summary'],
       thresholds: FLOORS
     },
+    tags: [
+      { name: 'long', description: 'takes seconds: left out where tests run again and again (test/mutation)' }
+    ],
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000 } },
       {

@@ -6,22 +6,10 @@ import { RuntimeState, Word } from '../bridge/index.ts'
 import type { RuntimeData } from '../bridge/index.ts'
 import { messageOf, P2pError } from '../errors.ts'
 import { packedWorker, REMEDY } from './worker-file.ts'
+import { MAX_CAUSE_LENGTH, MIN_DESCRIPTORS, YOUNG_GENERATION_MIB } from './limits.ts'
 
 /**
- * Room for new objects in the thread, as Node 20 has it by default. In the larger one of Node 24 the buffers that each
- * read and record brings lie about until they set off collections of the whole heap (docs/performance.md).
- */
-const YOUNG_GENERATION_MIB = 6
-/**
- * File descriptors that a thread needs before it can say anything: its event loop takes 4 on Linux and 5 on macOS, and
- * the reading of its file 1.
- */
-const MIN_DESCRIPTORS = 6
-/** What is told of the cause at most, in characters. */
-const MAX_CAUSE = 500
-
-/**
- * The thread's first lines. They come from no file, so that they can tell why the file cannot be loaded, to a caller who
+ * The thread's first lines. They come from no file, so that they can tell why the file cannot be loaded, to a caller that
  * blocks as well: Node itself tells it on the caller's event loop only.
  */
 const DOOR = `'use strict'
@@ -30,7 +18,7 @@ import(entry).catch(err => {
   const file = require('node:url').fileURLToPath(entry)
   const why = err?.code === 'ERR_MODULE_NOT_FOUND'
     ? 'its file ' + file + ' is missing. ' + remedy
-    : 'its file ' + file + ' does not load: ' + String(err?.message ?? err).slice(0, ${MAX_CAUSE})
+    : 'its file ' + file + ' does not load: ' + String(err?.message ?? err).slice(0, ${MAX_CAUSE_LENGTH})
   port.postMessage({
     started: { error: { code: 'ERR_RUNTIME_FAILED', message: 'the runtime thread cannot start: ' + why } }
   })

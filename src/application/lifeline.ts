@@ -2,7 +2,7 @@ import { MessageChannel, moveMessagePortToContext, receiveMessageOnPort } from '
 import type { MessagePort } from 'node:worker_threads'
 
 /**
- * Shows the end of a thread to a caller who blocks, and so hears of no event. The thread holds one end of a channel on
+ * Shows the end of a thread to a caller that blocks and so hears of no event. The thread holds one end of a channel on
  * which nothing is ever said; with the thread, however it ends, that end closes, and then this one.
  */
 export class Lifeline {

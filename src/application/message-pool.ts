@@ -1,14 +1,10 @@
 import { markAsUntransferable } from 'node:worker_threads'
 import { copyOf } from '../memory/index.ts'
-
-/** Messages of up to a quarter of this share buffers of this size, as Node's own small Buffers do. */
-const POOL_BYTES = 8_192
-/** V8 keeps so many bytes in the object itself: a buffer of one's own costs nothing then. */
-const ON_HEAP_BYTES = 64
+import { ON_HEAP_BYTES, POOL_BYTES } from './limits.ts'
 
 /**
  * The memory that received messages are handed out in. Small ones share a buffer with others that were handed out
- * before, never with any that the application has not read; such a buffer cannot be transferred. Who keeps one message
+ * before, never with any that the application has not read; such a buffer cannot be transferred. An application that keeps one message
  * keeps at most `POOL_BYTES`.
  */
 export class MessagePool {

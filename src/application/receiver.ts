@@ -2,6 +2,7 @@ import { P2pError, shown } from '../errors.ts'
 import { now, setImmediate } from '../intrinsics.ts'
 import { hasEnded } from '../bridge/index.ts'
 import type { ControlBlock } from '../bridge/index.ts'
+import { MAX_RUN_MS, WAIT_SLICE_MS } from './limits.ts'
 
 /**
  * A channel from the network to the application. One buffer, read in whichever way suits the moment: without waiting,
@@ -62,11 +63,6 @@ export interface ReceiverInit<T> {
   /** Somebody begins (+1) or ceases (−1) to await events on the event loop. */
   waiting: (change: 1 | -1) => void
 }
-
-/** Longest uninterrupted blocking wait, in milliseconds. */
-const WAIT_SLICE_MS = 1_000
-/** Awaited events are handed out for so long, in milliseconds, without a turn of the event loop: then timers get theirs. */
-const MAX_RUN_MS = 5
 
 interface Waiter<T> {
   resolve: (event: T | undefined) => void

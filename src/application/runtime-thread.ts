@@ -15,18 +15,9 @@ import { P2pError } from '../errors.ts'
 import { clearTimeout, now, setTimeout, soon } from '../intrinsics.ts'
 import { plainly, startWorker } from './crossing.ts'
 import { Lifeline } from './lifeline.ts'
+import { LOOK_MS, PROBE_MS, SILENCE_MS, START_SLICE_MS, WAIT_SLICE_MS } from './limits.ts'
 
-/** How long a thread that owes an answer may be silent before it counts as dead, in milliseconds. */
-const SILENCE_MS = 30_000
 const SILENT = `it has not answered for ${SILENCE_MS} ms`
-/** How often a blocked application makes sure that the thread still looks at its doorbell, in milliseconds. */
-const PROBE_MS = 5_000
-/** Longest uninterrupted wait for an answer, in milliseconds. */
-const WAIT_SLICE_MS = 1_000
-/** While the thread starts: how soon a blocked caller learns that it has ended before it could say anything. */
-const START_SLICE_MS = 100
-/** A caller who looks again and again makes sure so often that the thread has not ended, in milliseconds. */
-const LOOK_MS = 500
 
 export interface RuntimeThreadInit {
   data: Omit<RuntimeData, 'control'>

@@ -2,6 +2,7 @@
  * The application's ledgers: which messages it has handed over and not yet seen settled. They give every Status its id,
  * bound what a peer can be owed, and make it possible to settle everything when the runtime is gone.
  */
+import { MAX_IDLE_LEDGERS } from './limits.ts'
 
 /** Limits of one peer's share of the sender channel. */
 export interface LedgerLimits {
@@ -60,9 +61,6 @@ export class SendLedger {
     this.#head = 0
   }
 }
-
-/** Peers remembered without unsettled messages. Beyond them, the one that was named first gives its number away. */
-const MAX_IDLE_LEDGERS = 4_096
 
 /** All ledgers, by the text the application uses for the peer and by number. */
 export class SendLedgers {

@@ -5,11 +5,7 @@ import { prefixBytes, writePrefix } from '../framing/index.ts'
 import type { SendLedger, SendLedgers, LedgerLimits } from './send-ledger.ts'
 import { CommandRecord, encodeText, hasEnded, RuntimeState, Word } from '../bridge/index.ts'
 import type { Command, ControlBlock, QueueWriter, PlainCommand } from '../bridge/index.ts'
-
-/** Addresses that one dial may name. */
-const MAX_DIAL_ADDRESSES = 16
-/** Dials whose outcome has not been read yet; one more is refused. */
-const MAX_UNSETTLED_DIALS = 4_096
+import { MAX_DIAL_ADDRESSES, MAX_DRAIN_MS, MAX_UNSETTLED_DIALS } from './limits.ts'
 
 /** The sender channel: hands commands to the network thread. Nothing here blocks or waits for the network. */
 export interface Sender {
@@ -45,7 +41,7 @@ export interface SenderInit {
   queue: QueueWriter
   ledgers: SendLedgers
   limits: LedgerLimits & { messageBytes: number }
-  /** Own peer ID: nobody talks to himself. */
+  /** Own peer ID: a node does not talk to itself. */
   self: string
   /** Rings for the runtime thread. */
   ring: () => void
@@ -63,9 +59,6 @@ export interface SenderInit {
 export function createSender(init: SenderInit): SenderChannel {
   return new SenderChannel(init)
 }
-
-/** Longest wait for what is under way, in milliseconds: a timer takes no more. */
-const MAX_DRAIN_MS = 2 ** 31 - 1
 
 export class SenderChannel implements Sender {
   readonly #init: SenderInit
@@ -126,7 +119,7 @@ export class SenderChannel implements Sender {
         `the message has ${size} bytes, limits.maxMessageBytes is ${limits.messageBytes}`
       )
     }
-    const ledger = ledgers.find(peerId) ?? this.#openBook(peerId)
+    const ledger = ledgers.find(peerId) ?? this.#openLedger(peerId)
     // A message above `limits.senderBytes` goes alone, else it could never go.
     if (ledger.count >= limits.messages || (ledger.count > 0 && ledger.bytes + size > limits.bytes)) {
       throw senderFull(ledger, limits)
@@ -206,7 +199,7 @@ export class SenderChannel implements Sender {
     return [...new Set(Array.from<unknown, string>(given, address => parseAddress(address, peerId)))]
   }
 
-  #openBook(text: string): SendLedger {
+  #openLedger(text: string): SendLedger {
     const { ledgers, queue } = this.#init
     return ledgers.open(text, this.#parseRemote(text), handle => {
       this.#write(CommandRecord.peer, handle, this.#parseRemote(text), queue)

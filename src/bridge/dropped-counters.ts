@@ -3,8 +3,8 @@
  * that a flood of drops costs no memory and no event, and the count is complete at the moment it is read.
  */
 
-/** Peers whose drops can be unread at once. The drops of any further peer wait in the runtime until one is read. */
-export const SLOTS = 4_096
+import { SLOTS } from './limits.ts'
+
 /** Per slot: a lock, and whether its count is unread. */
 const LOCK = 0
 const UNREAD = 1
@@ -12,8 +12,8 @@ const SLOT_WORDS = 4
 const SLOT_BYTES = SLOT_WORDS * 4 + 16
 
 /** Zeroed memory for the counters. */
-export function createDroppedMemory(): SharedArrayBuffer {
-  return new SharedArrayBuffer(SLOTS * SLOT_BYTES)
+export function createDroppedMemory(slots: number = SLOTS): SharedArrayBuffer {
+  return new SharedArrayBuffer(slots * SLOT_BYTES)
 }
 
 export interface Count {
@@ -23,12 +23,14 @@ export interface Count {
 
 /** The counters themselves, seen from either thread. */
 export class Counters {
+  readonly slots: number
   readonly #words: Int32Array
   readonly #counts: Float64Array
 
   constructor(memory: SharedArrayBuffer) {
-    this.#words = new Int32Array(memory, 0, SLOTS * SLOT_WORDS)
-    this.#counts = new Float64Array(memory, SLOTS * SLOT_WORDS * 4)
+    this.slots = memory.byteLength / SLOT_BYTES
+    this.#words = new Int32Array(memory, 0, this.slots * SLOT_WORDS)
+    this.#counts = new Float64Array(memory, this.slots * SLOT_WORDS * 4)
   }
 
   isUnread(slot: number): boolean {

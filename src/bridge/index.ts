@@ -23,7 +23,7 @@ export {
   OUTCOMES,
   PriorityRecord
 } from './record-codes.ts'
-export { Counters, createDroppedMemory, SLOTS } from './dropped-counters.ts'
+export { Counters, createDroppedMemory } from './dropped-counters.ts'
 export type { Count } from './dropped-counters.ts'
 export { DOORBELL } from './thread-messages.ts'
 export type {

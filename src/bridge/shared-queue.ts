@@ -6,16 +6,9 @@
  *
  *     | published | next | free | pooled || payload 0 | payload 1 | …  → …  ← | record 1 | record 0 |
  *
- * The queue itself has no bound: whoever writes must hold a credit for what he writes (limits.sender…, receiver…).
+ * The queue itself has no bound: the writer must hold a credit for what it writes (limits.sender…, receiver…).
  */
-
-/** Room of the first segment: a queue that carries little costs little, and one process may start many nodes. */
-const FIRST_SEGMENT_BYTES = 0x1_0000
-/**
- * Each further segment has twice the room of the one before it, up to this: one message of 1 MiB fits. A longer message
- * gets a segment of twice, four times … that size.
- */
-const SEGMENT_BYTES = 0x11_0000
+import { FIRST_SEGMENT_BYTES, SEGMENT_BYTES } from './limits.ts'
 
 const HEADER_BYTES = 16
 const RECORD_BYTES = 16
@@ -50,6 +43,7 @@ class Segment {
 /** The writing end. */
 export class QueueWriter {
   readonly #announce: (notice: SegmentNotice) => void
+  readonly #fullBytes: number
   readonly #pool: Segment[] = []
   #lastId = 0
   #segment: Segment
@@ -59,10 +53,18 @@ export class QueueWriter {
   bytes: Uint8Array<SharedArrayBuffer>
   at: number = HEADER_BYTES
 
-  /** `announce` hands a new segment to the reader; it must arrive before anything sent later. */
-  constructor(announce: (notice: SegmentNotice) => void) {
+  /**
+   * `announce` hands a new segment to the reader; it must arrive before anything sent later. Segments begin with
+   * `firstBytes` and double up to `fullBytes`.
+   */
+  constructor(
+    announce: (notice: SegmentNotice) => void,
+    firstBytes: number = FIRST_SEGMENT_BYTES,
+    fullBytes: number = SEGMENT_BYTES
+  ) {
     this.#announce = announce
-    this.#segment = this.#create(FIRST_SEGMENT_BYTES)
+    this.#fullBytes = fullBytes
+    this.#segment = this.#create(firstBytes)
     this.bytes = this.#segment.bytes
   }
 
@@ -86,8 +88,9 @@ export class QueueWriter {
 
   #roll(payloadBytes: number): void {
     const needed = HEADER_BYTES + RECORD_BYTES + payloadBytes
-    let size = Math.min(SEGMENT_BYTES, this.bytes.length * 2)
-    while (size < needed) size = size < SEGMENT_BYTES ? Math.min(SEGMENT_BYTES, size * 2) : size * 2
+    const full = this.#fullBytes
+    let size = Math.min(full, this.bytes.length * 2)
+    while (size < needed) size = size < full ? Math.min(full, size * 2) : size * 2
     const next = this.#recycle(size) ?? this.#create(size)
     Atomics.store(this.#segment.words, NEXT, next.id)
     this.#segment = next
@@ -109,7 +112,7 @@ export class QueueWriter {
     const segment = new Segment(++this.#lastId, new SharedArrayBuffer(size))
     // The few small ones of the beginning are used once. All others are kept: shared memory that is thrown away does not
     // count where V8 decides when to collect garbage, and would lie about.
-    if (size >= SEGMENT_BYTES) {
+    if (size >= this.#fullBytes) {
       segment.words[POOLED] = 1
       this.#pool.push(segment)
     }

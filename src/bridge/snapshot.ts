@@ -11,7 +11,7 @@ export interface RuntimeSnapshot {
     /** `'outbound'` when this side dialled it. */
     direction: 'inbound' | 'outbound'
     /**
-     * Messages on the wire since the node's start: whoever comes back goes on counting, if it is one of the 16,384 peers
+     * Messages on the wire since the node's start: a peer that comes back goes on counting, if it is one of the 16,384 peers
      * that exchanged messages and went last. Written …
      */
     sent: number

@@ -1,4 +1,4 @@
-import { Counters, encodeText, PriorityRecord, SLOTS, Word } from '../bridge/index.ts'
+import { Counters, encodeText, PriorityRecord, Word } from '../bridge/index.ts'
 import type { ControlBlock, Count, QueueWriter } from '../bridge/index.ts'
 import { MAX_DROPS_WAITING } from './limits.ts'
 
@@ -58,9 +58,10 @@ export class DroppedWriter {
 
   /** A slot whose count has been read, for this peer. */
   #claim(peerId: string): number | undefined {
-    for (let tried = 0; tried < SLOTS; tried++) {
+    const { slots } = this.#counters
+    for (let tried = 0; tried < slots; tried++) {
       const slot = this.#next
-      this.#next = (slot + 1) % SLOTS
+      this.#next = (slot + 1) % slots
       if (this.#counters.isUnread(slot)) continue
       const owner = this.#owners[slot]
       if (owner !== undefined) this.#slots.delete(owner)

@@ -15,6 +15,7 @@ import { createNode } from '../libp2p/index.ts'
 import { VERSION } from '../version.ts'
 import { MAX_UNREAD_CONTROL } from './limits.ts'
 import { Runtime } from './runtime.ts'
+import { PRIORITY, RECEIVER, signalTo } from './signal.ts'
 
 // libp2p makes errors for what is no fault (aborted waits, ended streams); nobody reads where they were made.
 Error.stackTraceLimit = 0
@@ -28,14 +29,9 @@ const announceTo =
   (notice: SegmentNotice): void =>
     post({ queue, ...notice })
 
-/** Wakes whoever blocks on a channel, and rings for whoever awaits it on an event loop. */
-const signalFor = (signal: number, armed: number) => (): void => {
-  Atomics.add(control, signal, 1)
-  Atomics.notify(control, signal)
-  if (Atomics.exchange(control, armed, 0) === 1) post(DOORBELL)
-}
-const wakeReceiver = signalFor(Word.receiverSignal, Word.receiverArmed)
-const wakePriority = signalFor(Word.prioritySignal, Word.priorityArmed)
+const ring = (): void => post(DOORBELL)
+const wakeReceiver = (): void => signalTo(control, RECEIVER, ring)
+const wakePriority = (): void => signalTo(control, PRIORITY, ring)
 
 const { limits } = data.options
 const commandQueue = new QueueReader(() => {})

@@ -49,13 +49,20 @@ function roomOf(path: string): string {
 const REPLACEABLE =
   /(?<![\w$#'-])(?:performance|Date|hrtime|nextTick|queueMicrotask|structuredClone|(?:set|clear)(?:Timeout|Interval|Immediate))(?![\w$'-])/g
 
-/** The files that run on the application's thread: those that index.ts leads to. */
-function onTheApplicationsThread(file = join(src, 'index.ts'), found = new Set<string>()): Set<string> {
+/** Where each thread begins. */
+const APPLICATION = join(src, 'index.ts')
+const RUNTIME = join(src, 'runtime/worker.ts')
+
+/** Rooms below the bridge that are code of both threads: they know neither of them. */
+const COMMON = ['addresses', 'allow-list', 'errors.ts', 'framing', 'identity', 'memory', 'version.ts']
+
+/** The files that run where this one does: those that it leads to. Types lead nowhere. */
+function ledToBy(file: string, found = new Set<string>()): Set<string> {
   if (found.has(file)) return found
   found.add(file)
   const text = readFileSync(file, 'utf8')
   for (const [, target] of text.matchAll(/^(?:import|export) (?!type )[^;]*?from '(\.[^']+)'/gm)) {
-    onTheApplicationsThread(resolve(file, '..', target!), found)
+    ledToBy(resolve(file, '..', target!), found)
   }
   return found
 }
@@ -113,8 +120,16 @@ test('libp2p is constructed in one room, and the application has none of it', ()
   expect(application.filter(({ target }) => /libp2p|multiaddr/.test(target))).toEqual([])
 })
 
+test('the halves meet in bridge/ alone: what else both threads run are rooms below, which know of neither', () => {
+  const runtime = ledToBy(RUNTIME)
+  const shared = [...ledToBy(APPLICATION)].filter(file => runtime.has(file)).map(roomOf)
+  expect(shared).toContain('bridge')
+  expect(shared.filter(room => room !== 'bridge' && !COMMON.includes(room))).toEqual([])
+  expect(COMMON.filter(room => LAYERS[room]! >= LAYERS['bridge']!)).toEqual([])
+})
+
 test('the application’s thread takes time and turns from intrinsics.ts, never from globals that others replace', () => {
-  const files = onTheApplicationsThread()
+  const files = ledToBy(APPLICATION)
   files.delete(join(src, 'intrinsics.ts'))
   expect(files).toContain(join(src, 'application/receiver.ts'))
   expect(files).toContain(join(src, 'application/runtime-thread.ts'))

@@ -46,7 +46,7 @@ describe('formatAllowList', () => {
     )
   })
 
-  it('refuses what an allow list refuses, and a text above 16 MiB', () => {
+  it('refuses what an allow list refuses, and a text above 16 MiB', { tags: ['long'] }, () => {
     expect(thrown(() => formatAllowList([{ peerId: 'x' }])).code).toBe('ERR_INVALID_PEER_ID')
     expect(thrown(() => formatAllowList([{ peerId: ALICE, ips: [] }])).code).toBe('ERR_INVALID_OPTION')
     expect(thrown(() => formatAllowList('allow_all' as never)).code).toBe('ERR_INVALID_OPTION')

@@ -30,7 +30,7 @@ class Scene {
     })
   }
 
-  /** Events arrive as the runtime publishes them; the doorbell rings only for who asked for it. */
+  /** Events arrive as the runtime publishes them; the doorbell rings only when it was asked for. */
   publish(...events: number[]): boolean {
     this.buffer.push(...events)
     return this.signal()
@@ -70,6 +70,15 @@ describe('receiver', () => {
       const { channel, buffer } = new Scene()
       buffer.push(1, 2)
       expect([channel.tryRecv(), channel.tryRecv(), channel.tryRecv()]).toEqual([1, 2, undefined])
+    })
+
+    it('looks whether the runtime is alive when there is nothing, and only then', () => {
+      const scene = new Scene()
+      scene.buffer.push(1)
+      scene.channel.tryRecv()
+      expect(scene.checks).toBe(0)
+      scene.channel.tryRecv()
+      expect(scene.checks).toBe(1)
     })
 
     it('reads on when the runtime has ended', () => {
@@ -221,7 +230,7 @@ describe('receiver', () => {
       expect(Atomics.load(scene.control, Word.receiverArmed)).toBe(0)
     })
 
-    it('does not let a later caller overtake one who waits', async () => {
+    it('does not let a later caller overtake one that waits', async () => {
       const scene = new Scene()
       const first = scene.channel.recvAsync()
       scene.buffer.push(1, 2)
@@ -270,7 +279,7 @@ describe('receiver', () => {
       expect(await event).toBe(2)
     })
 
-    it('ends with undefined for everybody when the channel is closed and empty', async () => {
+    it('ends with undefined for all when the channel is closed and empty', async () => {
       const scene = new Scene()
       const events = [scene.channel.recvAsync(), scene.channel.recvAsync(), scene.channel.recvAsync()]
       scene.buffer.push(1)

@@ -31,11 +31,22 @@ describe('ledger', () => {
     const ledger = new SendLedger('peer-a', 0)
     let added = 0
     let settled = 0
-    for (let round = 0; round < 12; round++) {
-      for (let i = 0; i < 2 ** round + 3; i++) ledger.add(++added, i)
-      for (let i = 0; i < 2 ** (round - 1); i++) expect(ledger.settle()).toBe(++settled)
+    const sizes: number[] = []
+    let bytes = 0
+    const settle = (): void => {
+      expect(ledger.settle()).toBe(++settled)
+      bytes -= sizes[settled - 1]!
+      expect(ledger.bytes).toBe(bytes)
     }
-    while (ledger.count > 0) expect(ledger.settle()).toBe(++settled)
+    for (let round = 0; round < 12; round++) {
+      for (let i = 0; i < 2 ** round + 3; i++) {
+        ledger.add(++added, i)
+        sizes.push(i)
+        bytes += i
+      }
+      for (let i = 0; i < 2 ** (round - 1); i++) settle()
+    }
+    while (ledger.count > 0) settle()
     expect(settled).toBe(added)
     expect(ledger.bytes).toBe(0)
   })
@@ -51,7 +62,7 @@ function library(): { ledgers: SendLedgers; introduced: string[]; open: (peerId:
 }
 
 describe('ledgers', () => {
-  it('introduce a peer before anything is written in his ledger, and once', () => {
+  it('introduce a peer before anything is written in its ledger, and once', () => {
     const { ledgers, introduced, open } = library()
     const ledger = open('peer-a')
     expect(introduced).toEqual(['peer-a'])
@@ -78,7 +89,7 @@ describe('ledgers', () => {
     expect(ledgers.find(`spelling ${5 * MAX_IDLE - 1}`)).toBeDefined()
   })
 
-  it('say so when a number means nobody', () => {
+  it('say so when a number means no peer', () => {
     expect(() => new SendLedgers().at(7)).toThrow('7')
   })
 

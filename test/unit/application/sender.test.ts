@@ -73,7 +73,7 @@ describe('sender', () => {
     expect(bench.endings).toBe(1)
   })
 
-  it('leaves the caller his data', () => {
+  it('leaves the caller its data', () => {
     const bench = new Bench()
     const data = pattern(100)
     bench.sender.sendMsg('peer-a', data)
@@ -281,6 +281,25 @@ describe('sender', () => {
         '{"type":"DisconnectFrom","id":1,"drainMs":5}',
         '{"type":"DisconnectFrom","id":3}'
       ])
+    })
+
+    it.each([-1, 1.5, 2 ** 31, Number.NaN, Infinity, '5', undefined])(
+      'is not told with a wait of %o',
+      drainMs => {
+        const bench = new Bench()
+        expect(failure(() => bench.sender.stop(drainMs as number))).toContain(
+          'ERR_INVALID_OPTION: drainMs is'
+        )
+        expect(Atomics.load(bench.control, Word.state)).toBe(RuntimeState.running)
+        expect(bench.sender.stop(2 ** 31 - 1)).toBe(1)
+      }
+    )
+
+    it('that was told without a wait is not told again', () => {
+      const bench = new Bench()
+      bench.sender.stop(0)
+      bench.sender.stop(0)
+      expect(bench.drainCommands().log).toHaveLength(1)
     })
 
     it.each([

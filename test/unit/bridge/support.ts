@@ -32,17 +32,23 @@ export interface QueuePair {
   segments: () => number
 }
 
-export function queuePair(fetches = true): QueuePair {
+/** Bytes of the first and of a full segment. */
+type Segments = [first: number, full: number]
+
+export function queuePair(fetches = true, sizes?: Segments): QueuePair {
   const notices: SegmentNotice[] = []
   let segments = 0
   const deliver = (): void => {
     for (const notice of notices.splice(0)) reader.announce(notice)
   }
   const reader: QueueReader = new QueueReader(fetches ? deliver : () => {})
-  const writer = new QueueWriter(notice => {
-    segments++
-    notices.push(notice)
-  })
+  const writer = new QueueWriter(
+    notice => {
+      segments++
+      notices.push(notice)
+    },
+    ...(sizes ?? [])
+  )
   return { writer, reader, notices, segments: () => segments }
 }
 
@@ -110,8 +116,8 @@ export class Bench {
   readonly control: ControlBlock = running()
   readonly ledgers = new SendLedgers()
   readonly dials = new Map<number, string>()
-  readonly commands: QueuePair = queuePair()
-  readonly events: QueuePair = queuePair()
+  readonly commands: QueuePair
+  readonly events: QueuePair
   readonly sender: SenderChannel
   readonly reader: CommandReader
   readonly writer: EventWriter
@@ -119,11 +125,16 @@ export class Bench {
   rings = 0
   endings = 0
   signals = 0
+  /** What the runtime does to wake the application. */
+  onSignal = (): void => {}
 
   constructor(
     sending: BenchLimits = { messages: 65_536, bytes: 64 * 1024 * 1024, messageBytes: 8 * 1024 * 1024 },
-    receiving: ReceiverLimits = { messages: 65_536, bytes: 64 * 1024 * 1024 }
+    receiving: ReceiverLimits = { messages: 65_536, bytes: 64 * 1024 * 1024 },
+    segments?: Segments
   ) {
+    this.commands = queuePair(true, segments)
+    this.events = queuePair(true, segments)
     const { control, ledgers, dials, commands, events } = this
     this.sender = createSender({
       control,
@@ -138,7 +149,10 @@ export class Bench {
       parseAddress
     })
     this.reader = new CommandReader(control, commands.reader)
-    this.writer = new EventWriter(control, events.writer, receiving, () => this.signals++)
+    this.writer = new EventWriter(control, events.writer, receiving, () => {
+      this.signals++
+      this.onSignal()
+    })
     this.source = new P2pEventSource(control, events.reader, ledgers, dials)
   }
 
@@ -188,19 +202,23 @@ export class Received implements CommandHandler {
 }
 
 /** Both ends of the priority channel in one thread. */
-export function droppedPair(): {
+export function droppedPair(
+  slots?: number,
+  segments?: Segments
+): {
   control: ControlBlock
   writer: DroppedWriter
   source: DroppedSource
+  memory: SharedArrayBuffer
   signals: () => number
 } {
   const control = running()
-  const memory = createDroppedMemory()
-  const queue = queuePair()
+  const memory = createDroppedMemory(slots)
+  const queue = queuePair(true, segments)
   let signals = 0
   const writer = new DroppedWriter(control, memory, queue.writer, () => signals++)
   const source = new DroppedSource(control, memory, queue.reader)
-  return { control, writer, source, signals: () => signals }
+  return { control, writer, source, memory, signals: () => signals }
 }
 
 /** How a dial to a connected peer ends. */

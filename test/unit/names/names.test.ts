@@ -253,7 +253,7 @@ function askingAt(address: string, options?: ResolverOptions): Names {
   })
 }
 
-it('hundreds of dead names delay none that a real name server knows', async () => {
+it('hundreds of dead names delay none that a real name server knows', { tags: ['long'] }, async () => {
   const server = await startDnsServer((name, family) => {
     if (name.startsWith('dead')) return undefined
     return family === 4 ? ['127.0.0.1'] : []
@@ -273,7 +273,7 @@ it('hundreds of dead names delay none that a real name server knows', async () =
   await Promise.all(all)
 })
 
-it('a name is not dead when a quick name server loses two questions', async () => {
+it('a name is not dead when a quick name server loses two questions', { tags: ['long'] }, async () => {
   let lost = 0
   const server = await startDnsServer(name => {
     if (name === 'slow.example' && lost < 2) {

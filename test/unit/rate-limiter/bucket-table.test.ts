@@ -173,49 +173,57 @@ describe('bucket table', () => {
     expect([...table.spent()].map(({ subject }) => subject).toSorted()).toEqual(['b', 'c', 'newcomer'])
   })
 
-  it('remembers an empty bucket among a million charged addresses, in bounded memory and work', () => {
-    countLooks(looks => {
-      const clock = new Clock()
-      const table = new BucketTable({ clock: clock.read })
-      emptied(table, 'sinner')
-      let granted = 10
-      let pardons = 0
-      let worst = 0
-      for (let i = 0; i < 1_000_000; i++) {
-        clock.ms += 0.005
-        const before = looks()
-        if (table.take(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, 1)) granted++
-        worst = Math.max(worst, looks() - before)
-        if (i % 1_000 === 0 && table.take('sinner', 1)) pardons++
-      }
-      expect(pardons).toBe(0)
-      // 5 seconds have passed: half a token is back
-      expect(table.tokens('sinner')).toBeCloseTo(0.5, 2)
-      expect([...table.spent()].map(({ subject }) => subject)).toContain('sinner')
-      expect(table.size).toBe(65_536)
-      expect(granted).toBeLessThanOrEqual(65_536 * 10.5)
-      // two compared at each of 16 levels on the way down, one on the way up, and a few more
-      expect(worst).toBeLessThanOrEqual(60)
-    })
-  })
+  it(
+    'remembers an empty bucket among a million charged addresses, in bounded memory and work',
+    { tags: ['long'] },
+    () => {
+      countLooks(looks => {
+        const clock = new Clock()
+        const table = new BucketTable({ clock: clock.read })
+        emptied(table, 'sinner')
+        let granted = 10
+        let pardons = 0
+        let worst = 0
+        for (let i = 0; i < 1_000_000; i++) {
+          clock.ms += 0.005
+          const before = looks()
+          if (table.take(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, 1)) granted++
+          worst = Math.max(worst, looks() - before)
+          if (i % 1_000 === 0 && table.take('sinner', 1)) pardons++
+        }
+        expect(pardons).toBe(0)
+        // 5 seconds have passed: half a token is back
+        expect(table.tokens('sinner')).toBeCloseTo(0.5, 2)
+        expect([...table.spent()].map(({ subject }) => subject)).toContain('sinner')
+        expect(table.size).toBe(65_536)
+        expect(granted).toBeLessThanOrEqual(65_536 * 10.5)
+        // two compared at each of 16 levels on the way down, one on the way up, and a few more
+        expect(worst).toBeLessThanOrEqual(60)
+      })
+    }
+  )
 
-  it('does as little work for each when a million come by after the table has become full again', () => {
-    countLooks(looks => {
-      const clock = new Clock()
-      const table = new BucketTable({ capacity: 1, refillPerSecond: 1, clock: clock.read })
-      let worst = 0
-      for (let i = 0; i < 1_000_000; i++) {
-        // waves of 100,000, each time a second later, when everybody's token is back
-        if (i % 100_000 === 0) clock.ms += 1_000
-        const before = looks()
-        table.take(`peer ${i}`, 1)
-        worst = Math.max(worst, looks() - before)
-      }
-      expect(table.size).toBe(65_536)
-      // two forgotten, one admitted
-      expect(worst).toBeLessThanOrEqual(130)
-    })
-  })
+  it(
+    'does as little work for each when a million come by after the table has become full again',
+    { tags: ['long'] },
+    () => {
+      countLooks(looks => {
+        const clock = new Clock()
+        const table = new BucketTable({ capacity: 1, refillPerSecond: 1, clock: clock.read })
+        let worst = 0
+        for (let i = 0; i < 1_000_000; i++) {
+          // waves of 100,000, each time a second later, when everybody's token is back
+          if (i % 100_000 === 0) clock.ms += 1_000
+          const before = looks()
+          table.take(`peer ${i}`, 1)
+          worst = Math.max(worst, looks() - before)
+        }
+        expect(table.size).toBe(65_536)
+        // two forgotten, one admitted
+        expect(worst).toBeLessThanOrEqual(130)
+      })
+    }
+  )
 
   it.each([
     [{ maxBuckets: 0 }, 'maxBuckets must be a whole number from 1 to 1048576, got 0'],

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Bench, pattern, payloads, Received, seed } from './support.ts'
+import { Bench, pattern, payloads, Received, seed } from '../bridge/support.ts'
 
 const MIB = 1024 * 1024
 
