@@ -35,7 +35,7 @@ export class FakeLink {
   lastReceivedAt = 0
   unanswered = false
   inboundStreams = 0
-  room: Link['room']
+  memory: Link['memory']
   /** What comes of a question whether the peer is there. */
   alive: Promise<boolean> | undefined
   readonly #waiting = new Set<() => void>()
