@@ -25,6 +25,7 @@ export type { KeyType, PrivateKeyInput } from './identity/index.ts'
 export { formatAllowList, parseAllowList, readAllowListFile, writeAllowListFile } from './allow-list/index.ts'
 export type { AllowListContent, AllowListEntry } from './allow-list/index.ts'
 export type { Given, Limits, P2pOptions, RateLimit } from './options.ts'
+export type { LogEvent, LogLevel, LogRecord } from './log.ts'
 export type { AllowList, Runtime } from './application/controls.ts'
 export type {
   Command,

@@ -3,6 +3,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { AllowListContent } from './allow-list/index.ts'
 import { P2pError, shown } from './errors.ts'
 import { MAX_FRAME_BYTES } from './framing/index.ts'
+import { LOG_LEVELS } from './log.ts'
+import type { LogLevel, LogRecord } from './log.ts'
 import type { MisbehaviourCause } from './outcomes.ts'
 
 /** Tokens that each cause costs unless configured otherwise; a cause that is missing here does not compile. */
@@ -92,6 +94,13 @@ export interface P2pOptions {
    * of the same version (docs/bundling.md). @default beside the package's own code
    */
   workerUrl?: string | URL | undefined
+  /**
+   * Called for each record of the log, in a turn of the event loop or when a channel is read, on the caller's thread. It
+   * may use the node; what it throws is thrown in a turn of its own. @default none: then nothing is made to be told
+   */
+  log?: ((record: LogRecord) => void) | undefined
+  /** The least urgent level that `log` is called for. @default 'info' */
+  logLevel?: LogLevel | undefined
 }
 
 /** The options with every default filled in. */
@@ -102,6 +111,8 @@ export interface ResolvedOptions {
   heartbeatMs: number
   /** A `file:` URL. */
   workerUrl: string | undefined
+  /** Undefined: nothing is told. */
+  logLevel: LogLevel | undefined
 }
 
 const MIB = 1024 * 1024
@@ -115,7 +126,7 @@ const MAX_CREDIT = 2 ** 30
  * @throws P2pError ERR_INVALID_OPTION naming option, range and the value received
  */
 export function resolveOptions(options: P2pOptions = {}): ResolvedOptions {
-  assertKeys(options, 'options', ['allowList', 'rateLimit', 'limits', 'heartbeatMs', 'workerUrl'])
+  assertKeys(options, 'options', OPTION_NAMES)
   const { allowList = [] } = options
   if (allowList !== 'allow-all' && !Array.isArray(allowList)) {
     throw invalid('allowList', allowList, "an array of entries, or 'allow-all'")
@@ -125,8 +136,26 @@ export function resolveOptions(options: P2pOptions = {}): ResolvedOptions {
     rateLimit: resolveRateLimit(options.rateLimit),
     limits: resolveLimits(options.limits),
     heartbeatMs: resolveHeartbeat(options.heartbeatMs),
-    workerUrl: resolveWorkerUrl(options.workerUrl)
+    workerUrl: resolveWorkerUrl(options.workerUrl),
+    logLevel: resolveLogLevel(options.log, options.logLevel)
   }
+}
+
+const OPTION_NAMES: ReadonlyArray<keyof P2pOptions> = [
+  'allowList',
+  'rateLimit',
+  'limits',
+  'heartbeatMs',
+  'workerUrl',
+  'log',
+  'logLevel'
+]
+
+function resolveLogLevel(log: unknown, level: unknown = 'info'): LogLevel | undefined {
+  if (log !== undefined && typeof log !== 'function') throw invalid('log', log, 'a function')
+  const known = LOG_LEVELS.find(name => name === level)
+  if (known === undefined) throw invalid('logLevel', level, LOG_LEVELS.map(name => `'${name}'`).join(', '))
+  return log === undefined ? undefined : known
 }
 
 function resolveHeartbeat(value: unknown = HEARTBEAT.default): number {

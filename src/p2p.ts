@@ -9,6 +9,7 @@ import { createDroppedMemory, DOORBELL, QueueReader, QueueWriter, Word } from '.
 import { createSender } from './application/sender.ts'
 import { DroppedSource } from './application/dropped-source.ts'
 import { P2pEventSource } from './application/event-source.ts'
+import { LogReader } from './application/log-reader.ts'
 import { ReceiverChannel } from './application/receiver.ts'
 import type { P2pEvent, PriorityEvent } from './bridge/index.ts'
 import type { Receiver } from './application/receiver.ts'
@@ -150,7 +151,8 @@ function assemble(addr: string | string[], privk: PrivateKeyInput, given: P2pOpt
       receiver.pump()
       priority.pump()
     },
-    died: err => source.fail(err)
+    died: err => source.fail(err),
+    log: records => logReader?.take(records)
   })
   const { control } = thread
   const fetch = (): void => thread.fetch()
@@ -159,7 +161,11 @@ function assemble(addr: string | string[], privk: PrivateKeyInput, given: P2pOpt
   const ledgers = new SendLedgers()
   const dials = new Map<number, string>()
   const source = new P2pEventSource(control, eventQueue, ledgers, dials)
+  const log = given?.log
+  const logReader = log === undefined ? undefined : new LogReader({ control, log, fetch })
+  void thread.closed.then(() => logReader?.flush())
   const awaiting = {
+    ...(logReader !== undefined && { beforeRead: () => logReader.beforeRead() }),
     assertAlive: () => thread.assertAlive(),
     waiting: (change: 1 | -1) => thread.keepAlive(change)
   }

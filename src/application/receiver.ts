@@ -60,6 +60,8 @@ export interface ReceiverInit<T> {
   armed: number
   /** Called whenever a caller finds nothing, and at least once a second while one blocks; may find the runtime dead. */
   assertAlive: () => void
+  /** Called before an event is read. */
+  beforeRead?: (() => void) | undefined
   /** Somebody begins (+1) or ceases (−1) to await events on the event loop. */
   waiting: (change: 1 | -1) => void
 }
@@ -89,6 +91,7 @@ export class ReceiverChannel<T> implements Receiver<T> {
   }
 
   tryRecv(): T | undefined {
+    this.#init.beforeRead?.()
     const event = this.#init.source.take()
     if (event === undefined) this.#init.assertAlive()
     return event
@@ -101,9 +104,10 @@ export class ReceiverChannel<T> implements Receiver<T> {
         `timeoutMs is ${shown(timeoutMs)}, wanted a number of 0 or more`
       )
     }
-    const { control, signal, source, assertAlive } = this.#init
+    const { control, signal, source, assertAlive, beforeRead } = this.#init
     let deadline = Infinity
     for (;;) {
+      beforeRead?.()
       const seen = Atomics.load(control, signal)
       const event = source.take()
       if (event !== undefined) return event

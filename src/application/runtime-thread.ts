@@ -13,6 +13,7 @@ import type {
 } from '../bridge/index.ts'
 import { P2pError } from '../errors.ts'
 import { clearTimeout, now, setTimeout, soon } from '../intrinsics.ts'
+import type { LogRecord } from '../log.ts'
 import { plainly, startWorker } from './crossing.ts'
 import { Lifeline } from './lifeline.ts'
 import { LOOK_MS, PROBE_MS, SILENCE_MS, START_SLICE_MS, WAIT_SLICE_MS } from './limits.ts'
@@ -25,6 +26,8 @@ export interface RuntimeThreadInit {
   workerUrl: string | undefined
   /** A queue has a new segment. */
   segment: (notice: QueueNotice) => void
+  /** The thread has written records of the log. */
+  log: (records: LogRecord[]) => void
   /** An awaited channel may have something to read, or the runtime has ended. */
   wake: () => void
   /** The thread died without saying so; the control block says failed already. */
@@ -218,6 +221,7 @@ export class RuntimeThread {
       // Not at once: this may be in the middle of reading the very channel that the doorbell is about.
       soon(this.#init.wake)
     } else if ('segment' in message) this.#init.segment(message)
+    else if ('log' in message) this.#init.log(message.log)
     else if ('started' in message) {
       this.#started = message.started
       this.#onStarted?.()

@@ -32,7 +32,9 @@ export const Word = {
   /** Connected less Disconnected events published on the receiver channel: peers that are owed a Disconnected. */
   peersConnected: 13,
   /** Outcomes of dials published there. */
-  dialsAnswered: 14
+  dialsAnswered: 14,
+  /** Records of the log that the runtime has written and the application has not taken. */
+  logUnread: 15
 } as const
 
 const WORDS = 16

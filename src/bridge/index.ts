@@ -28,6 +28,7 @@ export type { Count } from './dropped-counters.ts'
 export { DOORBELL } from './thread-messages.ts'
 export type {
   ControlRequest,
+  LogMessage,
   QueueNotice,
   ReplyMessage,
   RequestMessage,

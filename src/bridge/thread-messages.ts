@@ -3,6 +3,7 @@ import type { getDefaultResultOrder } from 'node:dns'
 import type { AllowListContent, AllowListEntry } from '../allow-list/index.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { PlainError } from '../errors.ts'
+import type { LogRecord } from '../log.ts'
 import type { SegmentNotice } from './shared-queue.ts'
 
 /** Everything the runtime thread starts with. */
@@ -47,5 +48,10 @@ export type ReplyMessage = { reply: number; value: unknown } | { reply: number; 
 /** The first message: the runtime listens, or says why it cannot. */
 export type StartedMessage = { started: { addresses: string[] } } | { started: { error: PlainError } }
 
+/** Records of the log. */
+export interface LogMessage {
+  log: LogRecord[]
+}
+
 export type ToRuntime = typeof DOORBELL | QueueNotice | RequestMessage
-export type ToApplication = typeof DOORBELL | QueueNotice | ReplyMessage | StartedMessage
+export type ToApplication = typeof DOORBELL | QueueNotice | ReplyMessage | StartedMessage | LogMessage

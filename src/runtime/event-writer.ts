@@ -15,6 +15,7 @@ export class EventWriter {
   readonly #queue: QueueWriter
   readonly #limits: ReceiverLimits
   readonly #signal: () => void
+  readonly #told: ((event: ControlEvent) => void) | undefined
   readonly #freeHandles: number[] = []
   #handles = 0
   #messagesWritten = 0
@@ -22,11 +23,19 @@ export class EventWriter {
   #controlWritten = 0
   #signalling = false
 
-  constructor(control: ControlBlock, queue: QueueWriter, limits: ReceiverLimits, signal: () => void) {
+  /** `told`: called for each control event. */
+  constructor(
+    control: ControlBlock,
+    queue: QueueWriter,
+    limits: ReceiverLimits,
+    signal: () => void,
+    told?: (event: ControlEvent) => void
+  ) {
     this.#control = control
     this.#queue = queue
     this.#limits = limits
     this.#signal = signal
+    this.#told = told
   }
 
   /** Messages in the channel that the application has not read. */
@@ -87,6 +96,7 @@ export class EventWriter {
     if (event.type === 'Connected') Atomics.add(this.#control, Word.peersConnected, 1)
     if (event.type === 'Disconnected') Atomics.sub(this.#control, Word.peersConnected, 1)
     if ('id' in event && event.id !== undefined) Atomics.add(this.#control, Word.dialsAnswered, 1)
+    this.#told?.(event)
     this.#publish(EventRecord.control, 0, [encodeText(JSON.stringify(event))], 0, 0)
   }
 

@@ -63,3 +63,7 @@ export const MAX_BUCKETS_SHOWN = 1_024
 
 /** Peers that are gone and whose message counters are kept; beyond them, who went first begins at 0 again if it comes back. */
 export const MAX_TOTALS_KEPT = 16_384
+/** Records of the log that the application has not taken; more are counted, and left out. */
+export const MAX_UNREAD_LOG_RECORDS = 4_096
+/** Records of the log about what strangers do: at once, and per second. More are counted, and left out. */
+export const STRANGER_RECORDS = { capacity: 64, refillPerSecond: 8 }

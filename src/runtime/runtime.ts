@@ -18,6 +18,7 @@ import { decodePrivateKey, peerIdFromPrivateKey } from '../identity/index.ts'
 import { Names } from '../names/index.ts'
 import type { ResultOrder } from '../names/index.ts'
 import type { createNode, Link, Node, StreamUse } from '../libp2p/index.ts'
+import type { Log } from '../log.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { BucketTable } from '../rate-limiter/index.ts'
 import { DialQueue } from './dial-queue.ts'
@@ -43,11 +44,22 @@ export interface RuntimeInit {
   commands: CommandReader
   events: EventWriter
   dropped: DroppedWriter
+  /** Where it tells what happens, and where what anybody can bring about. */
+  log: Log
+  strangers: Log
   /** Makes the libp2p node. */
   createNode: typeof createNode
   /** Everything is closed; the thread may end. */
   stopped: () => void
 }
+
+/** Requests that change the allow list. */
+const CHANGES: ReadonlySet<ControlRequest['method']> = new Set([
+  'allow-list.add',
+  'allow-list.remove',
+  'allow-list.replace',
+  'allow-list.allow-all'
+])
 
 /**
  * The network side of a P2p: wires node, protocol and channels together. What comes in, and which way it goes:
@@ -143,8 +155,16 @@ export class Runtime implements CommandHandler {
       heartbeatMs: options.heartbeatMs,
       handshakeTimeoutMs: limits.handshakeTimeoutMs,
       maxInFlightBytes: Math.max(WINDOW_BYTES, limits.maxMessageBytes),
-      opened: link => this.#peers.opened(link),
-      closed: link => this.#peers.closed(link),
+      opened: link => {
+        const { peerId, address, direction } = link
+        this.#init.log.debug?.('connection-opened', { peerId, address, direction })
+        this.#peers.opened(link)
+      },
+      closed: link => {
+        const { peerId, address, end } = link
+        this.#init.log.debug?.('connection-closed', { peerId, address, code: end.code, reason: end.reason })
+        this.#peers.closed(link)
+      },
       stream: (link, stream, use) => this.#onStream(link, stream, use)
     })
     return this.#node.addresses
@@ -188,6 +208,10 @@ export class Runtime implements CommandHandler {
     if (this.#stopping) return
     switch (command.type) {
       case 'Dial':
+        this.#init.log.debug?.('dial-begun', {
+          peerId: command.peerId,
+          addresses: command.addresses.join(' ')
+        })
         this.#dialQueue.dial(command)
         break
       case 'DisconnectFrom':
@@ -203,6 +227,7 @@ export class Runtime implements CommandHandler {
    * it returns; what only looks waits for one turn's share of that.
    */
   request(request: ControlRequest): unknown {
+    if (CHANGES.has(request.method)) this.#init.log.info?.('allow-list-changed', { how: request.method })
     if (request.method === 'inspect' || request.method === 'allow-list.entries') this.drainCommands()
     else while (this.#init.commands.drain(this));
     switch (request.method) {
@@ -255,7 +280,12 @@ export class Runtime implements CommandHandler {
   }
 
   #charge(cause: MisbehaviourCause, offender: Offender, evidence: string): void {
-    if (!this.#stopping) this.#policy.report({ cause, offender, evidence })
+    if (this.#stopping) return
+    // An authenticated peer is barred before it can fill the log; addresses are many.
+    const { log, strangers } = this.#init
+    const to = offender.peerId === undefined ? strangers : log
+    to.info?.('charged', { peerId: offender.peerId, ip: offender.ip, cause, evidence })
+    this.#policy.report({ cause, offender, evidence })
   }
 
   #onStream(link: Link, stream: Stream, use: StreamUse): void {

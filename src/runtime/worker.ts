@@ -12,8 +12,11 @@ import type { QueueNotice, RuntimeData, SegmentNotice, ToApplication, ToRuntime 
 import { systemClock } from '../clock.ts'
 import { messageOf, P2pError, toPlain } from '../errors.ts'
 import { createNode } from '../libp2p/index.ts'
+import { Allowance } from '../rate-limiter/index.ts'
 import { VERSION } from '../version.ts'
-import { MAX_UNREAD_CONTROL } from './limits.ts'
+import { boundedLog, logControl } from './event-log.ts'
+import { MAX_UNREAD_CONTROL, STRANGER_RECORDS } from './limits.ts'
+import { LogWriter } from './log-writer.ts'
 import { Runtime } from './runtime.ts'
 import { PRIORITY, RECEIVER, signalTo } from './signal.ts'
 
@@ -33,13 +36,25 @@ const ring = (): void => post(DOORBELL)
 const wakeReceiver = (): void => signalTo(control, RECEIVER, ring)
 const wakePriority = (): void => signalTo(control, PRIORITY, ring)
 
+const logs = new LogWriter({
+  control,
+  level: data.options.logLevel,
+  post: records => post({ log: records }),
+  soon: action => process.nextTick(action),
+  time: Date.now
+})
+const { log } = logs
+/** What strangers do must not fill the log. */
+const strangers = boundedLog(log, new Allowance({ ...STRANGER_RECORDS, clock: systemClock.now }))
+
 const { limits } = data.options
 const commandQueue = new QueueReader(() => {})
 const events = new EventWriter(
   control,
   new QueueWriter(announceTo('events')),
   { messages: limits.receiverMessages, bytes: limits.receiverBytes },
-  wakeReceiver
+  wakeReceiver,
+  event => logControl(log, strangers, event)
 )
 const dropped = new DroppedWriter(
   control,
@@ -56,6 +71,8 @@ function signalReply(): void {
 /** Publishes the end: after this store the application believes that nothing more comes. */
 function end(state: typeof RuntimeState.stopped | typeof RuntimeState.failed): void {
   if (hasEnded(control)) return
+  log.info?.('stopped', { failed: state === RuntimeState.failed })
+  logs.flush()
   Atomics.store(control, Word.state, state)
   wakeReceiver()
   wakePriority()
@@ -98,6 +115,8 @@ try {
     options: data.options,
     clock: systemClock,
     createNode,
+    log,
+    strangers,
     commands: new CommandReader(control, commandQueue),
     events,
     dropped,
@@ -124,6 +143,7 @@ try {
   const addresses = await runtime.start()
   // Before the word of it: whoever hears that it runs may use it at once.
   Atomics.compareExchange(control, Word.state, RuntimeState.starting, RuntimeState.running)
+  log.info?.('started', { addresses: addresses.join(' '), version: VERSION, node: process.version })
   post({ started: { addresses } })
   signalReply()
 } catch (err) {

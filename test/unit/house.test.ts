@@ -8,6 +8,7 @@ const LAYERS: Record<string, number> = {
   'errors.ts': 0,
   'outcomes.ts': 0,
   'intrinsics.ts': 0,
+  'log.ts': 0,
   'version.ts': 0,
   'clock.ts': 0,
   memory: 0,
@@ -54,7 +55,16 @@ const APPLICATION = join(src, 'index.ts')
 const RUNTIME = join(src, 'runtime/worker.ts')
 
 /** Rooms below the bridge that are code of both threads: they know neither of them. */
-const COMMON = ['addresses', 'allow-list', 'errors.ts', 'framing', 'identity', 'memory', 'version.ts']
+const COMMON = [
+  'addresses',
+  'allow-list',
+  'errors.ts',
+  'framing',
+  'identity',
+  'log.ts',
+  'memory',
+  'version.ts'
+]
 
 /** The files that run where this one does: those that it leads to. Types lead nowhere. */
 function ledToBy(file: string, found = new Set<string>()): Set<string> {

@@ -45,6 +45,7 @@ function start(workerUrl: string): { thread: RuntimeThread; told: Told } {
     data: {} as RuntimeThreadInit['data'],
     workerUrl,
     segment: notice => told.segments.push(notice),
+    log: () => {},
     wake: () => told.wakes++,
     died: err => told.died.push(err)
   })

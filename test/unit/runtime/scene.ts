@@ -71,6 +71,8 @@ export class RuntimeScene {
       commands: new CommandReader(control, this.#commands.reader),
       events: this.events,
       dropped: this.dropped,
+      log: {},
+      strangers: {},
       createNode: async init => this.#createNode(init),
       stopped: () => this.stopped++
     })
