@@ -37,10 +37,13 @@ const FAILURE_CODES: Record<StatusFailure, number> = {
 }
 
 /** The outcome of each code; `undefined` is ok. */
-export const OUTCOMES: readonly (StatusFailure | undefined)[] = [
-  undefined,
-  ...(Object.keys(FAILURE_CODES) as StatusFailure[])
-]
+export const OUTCOMES: readonly (StatusFailure | undefined)[] = outcomesByCode()
+
+function outcomesByCode(): Array<StatusFailure | undefined> {
+  const outcomes: Array<StatusFailure | undefined> = [undefined]
+  for (const [failure, code] of Object.entries(FAILURE_CODES)) outcomes[code] = failure as StatusFailure
+  return outcomes
+}
 
 /** The code of an outcome; `undefined` is ok. */
 export function outcomeCode(outcome: StatusFailure | undefined): number {
