@@ -53,7 +53,7 @@ export interface RuntimeInit {
   stopped: () => void
 }
 
-/** Requests that change the allow list. */
+/** Requests that change something: the allow list. The others only look. */
 const CHANGES: ReadonlySet<ControlRequest['method']> = new Set([
   'allow-list.add',
   'allow-list.remove',
@@ -161,8 +161,8 @@ export class Runtime implements CommandHandler {
         this.#peers.opened(link)
       },
       closed: link => {
-        const { peerId, address, end } = link
-        this.#init.log.debug?.('connection-closed', { peerId, address, code: end.code, reason: end.reason })
+        const { peerId, address } = link
+        this.#init.log.debug?.('connection-closed', { peerId, address, ...link.end })
         this.#peers.closed(link)
       },
       stream: (link, stream, use) => this.#onStream(link, stream, use)
@@ -227,9 +227,11 @@ export class Runtime implements CommandHandler {
    * it returns; what only looks waits for one turn's share of that.
    */
   request(request: ControlRequest): unknown {
-    if (CHANGES.has(request.method)) this.#init.log.info?.('allow-list-changed', { how: request.method })
-    if (request.method === 'inspect' || request.method === 'allow-list.entries') this.drainCommands()
-    else while (this.#init.commands.drain(this));
+    const { commands, log } = this.#init
+    if (CHANGES.has(request.method)) {
+      log.info?.('allow-list-changed', { how: request.method })
+      while (commands.drain(this));
+    } else this.drainCommands()
     switch (request.method) {
       case 'allow-list.add':
         this.#allowList.add(request.entry)
