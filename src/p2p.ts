@@ -163,7 +163,7 @@ function assemble(addr: string | string[], privk: PrivateKeyInput, given: P2pOpt
   const source = new P2pEventSource(control, eventQueue, ledgers, dials)
   const log = given?.log
   const logReader = log === undefined ? undefined : new LogReader({ control, log, fetch })
-  void thread.closed.then(() => logReader?.flush())
+  if (logReader !== undefined) void thread.closed.then(() => logReader.flush())
   const awaiting = {
     ...(logReader !== undefined && { beforeRead: () => logReader.beforeRead() }),
     assertAlive: () => thread.assertAlive(),

@@ -13,9 +13,8 @@ export interface LogReaderInit {
 
 /**
  * The application's end of the log. Its function is called in a turn of the event loop, or when a channel is read: an
- * application that never gives the event loop a turn hears of everything all the same. Never from within itself, and never
- * while this module is in the middle of something. What it throws is thrown in a turn of its own, as by a listener, and
- * spoils no reading.
+ * application that never gives the event loop a turn hears of everything all the same. It is never called from within
+ * itself. What it throws is thrown in a turn of its own, as an uncaught exception, and spoils no reading.
  */
 export class LogReader {
   readonly #init: LogReaderInit
@@ -34,7 +33,7 @@ export class LogReader {
     this.#isDue = true
     setImmediate(() => {
       this.#isDue = false
-      this.#deliver()
+      this.flush()
     }).unref()
   }
 
@@ -43,16 +42,11 @@ export class LogReader {
     const { control, fetch } = this.#init
     if (this.#isDelivering || Atomics.load(control, Word.logUnread) === 0) return
     fetch()
-    this.#deliver()
+    this.flush()
   }
 
-  /** The thread has ended: whatever it said is told. */
+  /** Tells what has come. When the thread has ended, that is all that it said. */
   flush(): void {
-    this.#init.fetch()
-    this.#deliver()
-  }
-
-  #deliver(): void {
     if (this.#isDelivering) return
     this.#isDelivering = true
     const { control, log } = this.#init
