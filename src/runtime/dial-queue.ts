@@ -49,7 +49,7 @@ interface DialCommand {
 interface PendingDial {
   peer: Peer
   addresses: string[]
-  /** The Dial commands that wait for this pending. */
+  /** The Dial commands that wait for this dial. */
   ids: number[]
   controller: AbortController
   denial?: Denial
