@@ -3,9 +3,9 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { format } from 'prettier'
 import { PROTOCOL_ID } from '../src/framing/constants.ts'
 import { resolveOptions } from '../src/options.ts'
+import { documentOf } from './document.ts'
 import { nameOf, publicTypes } from './public-types.ts'
 import { statementsOf } from './syntax.ts'
 import type { Node } from './syntax.ts'
@@ -40,9 +40,7 @@ export async function apiReport(): Promise<string> {
 /** The report on the text of a declaration file. */
 export async function reportOn(types: string): Promise<string> {
   const { exports, bin, engines } = JSON.parse(readFileSync('package.json', 'utf8')) as Record<string, object>
-  const settings: unknown = (JSON.parse(readFileSync('package.json', 'utf8')) as { prettier: object })
-    .prettier
-  const text = `# API report
+  return documentOf(`# API report
 
 Written by \`npm run api:accept\`: the public surface, whose changes are versioned ([versioning](versioning.md)). \`npm run check\` fails when the sources say something else.
 
@@ -55,8 +53,7 @@ ${block('ts', `const defaults = ${JSON.stringify(resolveOptions())}\nconst proto
 ${declarationsIn(types)
   .map(({ name, text: declared }) => `## ${name}\n\n${block('ts', declared)}`)
   .join('\n\n')}
-`
-  return format(text, { ...(settings as object), parser: 'markdown' })
+`)
 }
 
 function block(language: string, text: string): string {

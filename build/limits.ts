@@ -6,8 +6,8 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { format } from 'prettier'
 import { MISBEHAVIOUR_CAUSES, resolveOptions } from '../src/options.ts'
+import { documentOf } from './document.ts'
 import { commentsOf, statementsOf } from './syntax.ts'
 import type { Node } from './syntax.ts'
 
@@ -233,7 +233,7 @@ export async function limitsDocument(limits: readonly Limit[]): Promise<string> 
       )
     return `## \`${join('src', room)}/\`\n\n| name | value | what it bounds |\n| --- | --- | --- |\n${rows.join('\n')}`
   })
-  const text = `# Limits
+  return documentOf(`# Limits
 
 Written by \`npm run docs\` from \`src/*/limits.ts\` and the defaults of the options; \`npm run check\` fails when it is not what they say. What happens at the bounds that users meet is in [architecture](architecture.md), "Bounds".
 
@@ -246,9 +246,7 @@ Ranges are in the doc comments of \`Limits\` and \`RateLimit\`.
 ${options.join('\n')}
 
 ${rooms.join('\n\n')}
-`
-  const { prettier } = JSON.parse(readFileSync('package.json', 'utf8')) as { prettier: object }
-  return format(text, { ...prettier, parser: 'markdown' })
+`)
 }
 
 function shownValue(name: string, value: Limit['value']): string {

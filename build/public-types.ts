@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { isNode, statementsOf } from './syntax.ts'
+import { isNode, rawCommentsOf, statementsOf } from './syntax.ts'
 import type { Node } from './syntax.ts'
 
 /** Where a name is declared. */
@@ -86,16 +86,10 @@ function originOf(at: Origin, moduleOf: (file: string) => Module): Origin {
 function readModule(file: string): Module {
   const source = readFileSync(file, 'utf8')
   const module: Module = { declarations: new Map(), imports: new Map(), exports: new Map() }
-  let end = 0
-  for (const node of statementsOf(source, 'dts')) {
-    const before = source.slice(end, node.start)
-    ;({ end } = node)
-    readStatement(node, {
-      file,
-      source,
-      module,
-      comment: /\/\*\*(?:(?!\*\/)[^])*\*\/\s*$/.exec(before)?.[0] ?? ''
-    })
+  const statements = statementsOf(source, 'dts')
+  const comments = rawCommentsOf(source, statements)
+  for (const [at, node] of statements.entries()) {
+    readStatement(node, { file, source, module, comment: comments[at]! })
   }
   for (const declared of module.declarations.values()) {
     for (const declaration of declared) {

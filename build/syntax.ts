@@ -27,16 +27,22 @@ export function* nodesOf(node: Node): Generator<Node> {
   }
 }
 
-/** The documentation comment directly before each statement, its stars taken off; '' where there is none. */
-export function commentsOf(source: string, statements: readonly Node[]): string[] {
+/** The documentation comment directly before each statement, as it stands; '' where there is none. */
+export function rawCommentsOf(source: string, statements: readonly Node[]): string[] {
   let end = 0
   return statements.map(node => {
     const before = source.slice(end, node.start)
     ;({ end } = node)
-    const [comment = ''] = /\/\*\*(?:(?!\*\/)[^])*\*\/\s*$/.exec(before) ?? []
-    return comment
+    return /\/\*\*(?:(?!\*\/)[^])*\*\/\s*$/.exec(before)?.[0] ?? ''
+  })
+}
+
+/** The same with the stars taken off. */
+export function commentsOf(source: string, statements: readonly Node[]): string[] {
+  return rawCommentsOf(source, statements).map(comment =>
+    comment
       .replace(/^\/\*\*|\*\/\s*$/g, '')
       .replace(/^\s*\* ?/gm, '')
       .trim()
-  })
+  )
 }
