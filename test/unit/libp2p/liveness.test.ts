@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Liveness } from '../../../src/libp2p/liveness.ts'
-import { FakeClock, seed } from '../protocol/support.ts'
+import { FakeClock, Listeners, seed } from '../protocol/support.ts'
 
 /** One connection, and what is heard on it and asked. */
 class Scene {
@@ -11,17 +11,14 @@ class Scene {
   lastReceivedAt = 0
   backlog = { taken: 0, waiting: 0 }
   silentAt: number | undefined
-  readonly #waiting = new Set<() => void>()
+  readonly #listeners = new Listeners()
 
   constructor(heartbeatMs: number) {
     this.liveness = new Liveness({
       clock: this.clock,
       heartbeatMs,
       lastReceivedAt: () => this.lastReceivedAt,
-      whenHeard: action => {
-        this.#waiting.add(action)
-        return () => this.#waiting.delete(action)
-      },
+      whenHeard: this.#listeners.add,
       backlog: () => this.backlog,
       probe: () => this.probes.push(this.clock.now()),
       silent: () => (this.silentAt = this.clock.now())
@@ -30,9 +27,7 @@ class Scene {
 
   hear(): void {
     this.lastReceivedAt = this.clock.now()
-    const waiting = [...this.#waiting]
-    this.#waiting.clear()
-    for (const action of waiting) action()
+    this.#listeners.tell()
   }
 }
 

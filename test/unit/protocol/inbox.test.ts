@@ -9,6 +9,7 @@ import {
   concat,
   FakeClock,
   frame,
+  Listeners,
   message,
   numberOf,
   payloads,
@@ -33,7 +34,7 @@ class Scene {
   deliveries = 0
   /** When the peer was last heard; undefined: it is heard all the time. */
   lastReceivedAt: number | undefined
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Listeners()
 
   constructor(stream: TestStream = new TestStream(), memory = new MemoryReservation(Infinity)) {
     this.stream = stream
@@ -43,10 +44,7 @@ class Scene {
       limits,
       clock: this.clock,
       lastReceivedAt: () => this.lastReceivedAt ?? this.clock.now(),
-      whenHeard: action => {
-        this.#listeners.add(action)
-        return () => this.#listeners.delete(action)
-      },
+      whenHeard: this.#listeners.add,
       listening: () => this.listening,
       memory,
       deliver: run => {
@@ -66,9 +64,7 @@ class Scene {
   /** Bytes of the peer arrive, of whatever stream. */
   hear(): void {
     this.lastReceivedAt = this.clock.now()
-    const listeners = [...this.#listeners]
-    this.#listeners.clear()
-    for (const listener of listeners) listener()
+    this.#listeners.tell()
   }
 
   get numbers(): number[] {

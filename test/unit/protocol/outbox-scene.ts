@@ -1,7 +1,17 @@
 import type { Stream } from '@libp2p/interface'
 import { Outbox } from '../../../src/protocol/index.ts'
 import type { Outcome, OutboxLimits } from '../../../src/protocol/index.ts'
-import { concat, FakeClock, frame, message, numberOf, payloads, TestStream, turn } from './support.ts'
+import {
+  concat,
+  FakeClock,
+  frame,
+  Listeners,
+  message,
+  numberOf,
+  payloads,
+  TestStream,
+  turn
+} from './support.ts'
 
 /** Limits that a test of the outbox may count with. */
 const limits: OutboxLimits = {
@@ -30,7 +40,7 @@ export class Scene {
   readonly openings: Array<Promise<TestStream>> = []
   opened = 0
   onUnanswered = (): void => {}
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Listeners()
 
   constructor(given: Partial<OutboxLimits> = {}) {
     this.outbox = new Outbox({
@@ -38,10 +48,7 @@ export class Scene {
       clock: this.clock,
       backlog: stream => stream.writeBufferLength,
       lastReceivedAt: () => this.lastReceivedAt,
-      whenHeard: action => {
-        this.#listeners.add(action)
-        return () => this.#listeners.delete(action)
-      },
+      whenHeard: this.#listeners.add,
       mayWrite: () => this.mayWrite,
       open: async () => {
         this.opened++
@@ -78,9 +85,7 @@ export class Scene {
   /** Bytes of the peer, no acks, arrive. */
   hear(): void {
     this.lastReceivedAt = this.clock.now()
-    const listeners = [...this.#listeners]
-    this.#listeners.clear()
-    for (const listener of listeners) listener()
+    this.#listeners.tell()
   }
 
   /** Lets time pass while bytes of the peer, no acks, arrive ten times a second. */

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { Overdue } from '../../../src/protocol/overdue.ts'
-import { FakeClock, seed } from './support.ts'
+import { FakeClock, Listeners, seed } from './support.ts'
 
 const GRACE_MS = 100
 
@@ -23,17 +23,14 @@ it('counts each message once whose peer is heard behind its time and does not an
   fc.assert(
     fc.property(fc.array(step, { maxLength: 120 }), steps => {
       const clock = new FakeClock()
-      const listeners = new Set<() => void>()
+      const listeners = new Listeners()
       /** Not answered, oldest first; those that count are in front. */
       let late: Late[] = []
       let before = 0
       const overdue = new Overdue({
         clock,
         graceMs: GRACE_MS,
-        whenHeard: action => {
-          listeners.add(action)
-          return () => listeners.delete(action)
-        },
+        whenHeard: listeners.add,
         unanswered: () => {
           const message = late[before]!
           expect(clock.now()).toBeGreaterThanOrEqual(message.lastReceivedAt + GRACE_MS)
@@ -49,9 +46,7 @@ it('counts each message once whose peer is heard behind its time and does not an
           overdue.add()
         } else if (what === 'hear') {
           for (const message of late) if (message.lastReceivedAt === Infinity) message.lastReceivedAt = now
-          const listening = [...listeners]
-          listeners.clear()
-          for (const listener of listening) listener()
+          listeners.tell()
         } else if (what === 'answer' && late.length > 0) {
           late.shift()
           if (before > 0) before--
@@ -71,10 +66,7 @@ it('counts each message once whose peer is heard behind its time and does not an
         clock.advance(GRACE_MS)
         for (const message of late)
           if (message.lastReceivedAt === Infinity) message.lastReceivedAt = clock.now()
-        for (const listener of [...listeners]) {
-          listeners.delete(listener)
-          listener()
-        }
+        listeners.tell()
       }
       clock.advance(GRACE_MS)
       expect(before).toBe(late.length)

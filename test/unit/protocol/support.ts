@@ -46,6 +46,28 @@ export class FakeClock implements Clock {
   }
 }
 
+/** Those who wait to hear of a peer. */
+export class Listeners {
+  readonly #actions = new Set<() => void>()
+
+  /** How many wait. */
+  get size(): number {
+    return this.#actions.size
+  }
+
+  add = (action: () => void): Cancel => {
+    this.#actions.add(action)
+    return () => this.#actions.delete(action)
+  }
+
+  /** The peer is heard: each is told once. */
+  tell(): void {
+    const actions = [...this.#actions]
+    this.#actions.clear()
+    for (const action of actions) action()
+  }
+}
+
 const silent: Logger = Object.assign(() => {}, {
   enabled: false,
   error: () => {},

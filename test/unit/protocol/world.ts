@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict'
 import { Outbox } from '../../../src/protocol/index.ts'
 import type { Outcome } from '../../../src/protocol/index.ts'
-import { acks, concat, FakeClock, frame, message, numberOf, payloads, TestStream } from './support.ts'
+import {
+  acks,
+  concat,
+  FakeClock,
+  frame,
+  Listeners,
+  message,
+  numberOf,
+  payloads,
+  TestStream
+} from './support.ts'
 
 /** What the remote has done with a message. */
 export type Fate = 'taken' | 'refused-full' | 'refused-too-large'
@@ -40,7 +50,7 @@ export class World {
   unanswered = 0
   /** When the remote last sent anything. */
   lastReceivedAt = 0
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Listeners()
   #opening: { resolve: (stream: TestStream) => void; reject: (err: Error) => void } | undefined
 
   constructor(windowMessages: number, windowBytes: number) {
@@ -56,10 +66,7 @@ export class World {
       clock: this.clock,
       backlog: stream => stream.writeBufferLength,
       lastReceivedAt: () => this.lastReceivedAt,
-      whenHeard: action => {
-        this.#listeners.add(action)
-        return () => this.#listeners.delete(action)
-      },
+      whenHeard: this.#listeners.add,
       mayWrite: () => true,
       open: () => new Promise((resolve, reject) => (this.#opening = { resolve, reject })),
       settled: (outcome, count) => {
@@ -129,9 +136,7 @@ export class World {
   /** Bytes of the remote have arrived. */
   hear(): void {
     this.lastReceivedAt = this.clock.now()
-    const listeners = [...this.#listeners]
-    this.#listeners.clear()
-    for (const listener of listeners) listener()
+    this.#listeners.tell()
   }
 
   /** Something ends the stream in use; nonsense that the remote says for it is expected to be noticed. */

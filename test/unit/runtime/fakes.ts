@@ -12,7 +12,7 @@ import type { Peer } from '../../../src/runtime/peer.ts'
 import { Peers } from '../../../src/runtime/peers.ts'
 import type { PeersInit } from '../../../src/runtime/peers.ts'
 import { ALICE } from '../allow-list/names.ts'
-import { deferred, FakeClock, TestStream } from '../protocol/support.ts'
+import { deferred, FakeClock, Listeners, TestStream } from '../protocol/support.ts'
 import type { Deferred } from '../protocol/support.ts'
 
 /** A connection without a network: what `Peers` and `DialQueue` see of one. */
@@ -38,7 +38,7 @@ export class FakeLink {
   memory: Link['memory']
   /** What comes of a question whether the peer is there. */
   alive: Promise<boolean> | undefined
-  readonly #waiting = new Set<() => void>()
+  readonly #listeners = new Listeners()
   readonly #ended: (link: FakeLink) => void
 
   constructor(peerId: string, direction: 'inbound' | 'outbound', ended: (link: FakeLink) => void) {
@@ -60,16 +60,13 @@ export class FakeLink {
   ask(): void {}
 
   whenHeard(action: () => void): () => void {
-    this.#waiting.add(action)
-    return () => this.#waiting.delete(action)
+    return this.#listeners.add(action)
   }
 
   /** Bytes of the peer arrive. */
   hear(now: number): void {
     this.lastReceivedAt = now
-    const waiting = [...this.#waiting]
-    this.#waiting.clear()
-    for (const action of waiting) action()
+    this.#listeners.tell()
   }
 
   use(stream: Stream): void {
