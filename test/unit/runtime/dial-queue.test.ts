@@ -54,13 +54,7 @@ describe('a dial', () => {
 
   it('that loses to the peer, which has dialled at the same moment, has come true by that', async () => {
     const network = new FakeNetwork()
-    network.dialler.dial({ id: 1, peerId: BOB, addresses: [addressOf(1)] })
-    await turn()
-    network.accept(BOB)
-    network.reach(true)
-    await turn()
-    network.links[1]!.answer(true)
-    await turn()
+    await network.dialBoth(BOB)
     expect(network.events).toMatchObject([{ type: 'Connected', direction: 'inbound', id: 1 }])
   })
 

@@ -12,7 +12,7 @@ import type { Peer } from '../../../src/runtime/peer.ts'
 import { Peers } from '../../../src/runtime/peers.ts'
 import type { PeersInit } from '../../../src/runtime/peers.ts'
 import { ALICE } from '../allow-list/names.ts'
-import { deferred, FakeClock, Listeners, TestStream } from '../protocol/support.ts'
+import { deferred, FakeClock, Listeners, TestStream, turn } from '../protocol/support.ts'
 import type { Deferred } from '../protocol/support.ts'
 
 /** A connection without a network: what `Peers` and `DialQueue` see of one. */
@@ -210,6 +210,17 @@ export class FakeNetwork {
     const link = this.#link(knock.peerId, 'outbound')
     this.peers.opened(link as unknown as Link)
     knock.result.resolve(link)
+  }
+
+  /** This node and the peer dial at the same moment: both connections stand. The dial has the number 1. */
+  async dialBoth(peerId: string): Promise<void> {
+    this.dialler.dial({ id: 1, peerId, addresses: ['/ip4/127.0.0.1/tcp/1'] })
+    await turn()
+    this.accept(peerId)
+    this.reach(true)
+    await turn()
+    this.links[1]!.answer(true)
+    await turn()
   }
 
   #peer(peerId: string): Peer {

@@ -24,13 +24,7 @@ it('a connection that replaces another of the same peer is told behind what was 
 it('the second connection of a simultaneous dial is not told, nor the end of either', async () => {
   for (const which of [0, 1]) {
     const network = new FakeNetwork()
-    network.dialler.dial({ id: 1, peerId: BOB, addresses: ['/ip4/127.0.0.1/tcp/1'] })
-    await turn()
-    network.accept(BOB)
-    network.reach(true)
-    await turn()
-    network.links[1]!.answer(true)
-    await turn()
+    await network.dialBoth(BOB)
     network.links[which]!.abort({ code: 'remote-closed', reason: 'superfluous' })
     await turn()
     expect(network.events.map(({ type }) => type)).toEqual(['Connected'])
