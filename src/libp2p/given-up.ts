@@ -8,15 +8,15 @@ import { BucketTable } from '../rate-limiter/index.ts'
 const TOGETHER_MS = 2_000
 /** A handshake that succeeds excuses so many others. */
 const EXCUSED_BY_ONE = 7
-/** Handshakes of one rate subject that are forgiven: at once, and per second. */
+/** Handshakes of one address key that are forgiven: at once, and per second. */
 const FORGIVEN = { capacity: 64, refillPerSecond: 1, maxBuckets: 4_096 }
-/** Charges that are held back, of one rate subject and of all. */
+/** Charges that are held back, of one address key and of all. */
 const MAX_HELD_PER_SUBJECT = 16
 const MAX_HELD = 1_024
 /** Handshakes that are remembered to have succeeded. */
 const MAX_SUCCESSES = 1_024
 
-/** A handshake from a rate subject, and when it began. */
+/** A handshake from an address key, and when it began. */
 interface Handshake {
   readonly subject: string
   readonly since: number
@@ -35,7 +35,7 @@ interface Held extends Handshake {
 
 /**
  * Handshakes that their dialler gave up. Default hosts of other implementations dial all addresses of a peer, and cancel
- * the slower dials when one has succeeded: a handshake that was given up is forgiven when another from that rate subject,
+ * the slower dials when one has succeeded: a handshake that was given up is forgiven when another from that address key,
  * begun at about the same time, succeeds. The charge is held back for a moment, to see whether one does. Neither does one
  * valid key make a flood of handshakes free, nor do many addresses take memory: everything here has a bound, beyond which
  * a charge is due at once.

@@ -34,7 +34,7 @@ const YAMUX_PROTOCOLS: readonly string[] = ['/yamux/1.0.0']
 const MIN_CHARGEABLE_AGE_MS = 1_000
 
 export interface HandshakeGuardInit {
-  /** Whether the rate subject of an address has an empty bucket: the cheapest check comes first. */
+  /** Whether the key of an address has an empty bucket: the cheapest check comes first. */
   isBarred: (subject: string) => boolean
   /** Whether there is room for so many connections, established ones and those under way. */
   hasRoom: (pending: number) => boolean
@@ -80,7 +80,7 @@ export class HandshakeGuard {
     return transport
   }
 
-  /** Ends the inbound handshakes under way from a rate subject. */
+  /** Ends the inbound handshakes under way from an address key. */
   end(subject: string, reason: string): void {
     for (const pending of this.#pending.of(subject)) pending.abort(new Error(reason))
   }

@@ -7,8 +7,8 @@ interface YamuxStream extends Stream {
 }
 
 /**
- * What may still come for streams that this side has reset: an honest peer has sent it before he could know, as much as
- * his window allowed, in frames of whatever size.
+ * What may still come for streams that this side has reset: an honest peer has sent it before it could know, as much as
+ * its window allowed, in frames of whatever size.
  */
 export class LateData {
   readonly #maxStreams: number

@@ -27,14 +27,14 @@ export interface LinkEnd {
 export class Link {
   readonly connection: Connection
   readonly peerId: string
-  /** BitVMX's own name of the peer: the hash of his public key. */
+  /** BitVMX's own name of the peer: the hash of its public key. */
   readonly keyHash: string | undefined
   /** Normalised remote IP, if the connection has one. */
   readonly ip: string | undefined
   /** Remote address as multiaddr text, without the peer ID. */
   readonly address: string
   readonly direction: 'inbound' | 'outbound'
-  /** Streams that the peer has opened for his messages and that are not closed. */
+  /** Streams that the peer has opened for its messages and that are not closed. */
   inboundStreams = 0
   /** Memory for incomplete messages of the peer's, once there has been one. */
   memory: MemoryReservation | undefined
@@ -44,7 +44,7 @@ export class Link {
   readonly begunAt: number | undefined
   /** When it passed the local checks, on the runtime's clock. */
   openedAt = 0
-  /** The peer has shown that he admitted us; inbound links are admitted by being dialled. */
+  /** The peer has shown that it admitted us; inbound links are admitted by being dialled. */
   admitted: boolean
   #end: LinkEnd | undefined
 

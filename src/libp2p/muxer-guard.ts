@@ -51,7 +51,7 @@ interface Known {
   readonly small: SmallFrames
 }
 
-/** What comes of a stream that the remote has opened for his messages. */
+/** What comes of a stream that the remote has opened for its messages. */
 export interface StreamUse {
   /** It has carried a message, or some. */
   served: () => void

@@ -18,7 +18,7 @@ type Readable = MessageStream & {
 }
 
 /**
- * Watches a remote negotiate a protocol (multistream-select) and stops him at the first byte that cannot be right.
+ * Watches a remote negotiate a protocol (multistream-select) and stops it at the first byte that cannot be right.
  * The reader behind it takes time that grows with the square of the length of a broken prefix, so a few hundred
  * kilobytes would stop this thread for seconds. When one of the lines `accepts` has gone by the guard steps aside: what
  * follows belongs to that protocol, even if the answer is still on its way.

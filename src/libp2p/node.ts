@@ -61,7 +61,7 @@ export interface NodeInit {
   /** A connection passed every check. Outbound ones are not yet known to be admitted by the peer. */
   opened: (link: Link) => void
   closed: (link: Link) => void
-  /** The peer opened a stream for his messages; `use` is to be told what comes of it. */
+  /** The peer opened a stream for its messages; `use` is to be told what comes of it. */
   stream: (link: Link, stream: Stream, use: StreamUse) => void
 }
 
@@ -73,7 +73,7 @@ export interface Node {
   open: (address: string, peerId: string, signal: AbortSignal) => Promise<Opened>
   /** Shakes hands on it; rejects, the connection gone, when it did not pass every local check. */
   dial: (opened: Opened, signal: AbortSignal) => Promise<Link>
-  /** Ends the inbound handshakes under way from the rate subject of an address. */
+  /** Ends the inbound handshakes under way from the key of an address. */
   endHandshakes: (subject: string, reason: string) => void
   stop: () => Promise<void>
 }
@@ -173,7 +173,7 @@ export async function createNode(init: NodeInit): Promise<Node> {
   const on = <K extends keyof Libp2pEvents>(type: K, listener: (event: Libp2pEvents[K]) => void): void =>
     libp2p.addEventListener(type, listener)
   on('connection:open', event => init.opened(linkOf(event.detail)))
-  // Nothing about a peer is worth keeping when he is gone: dials name their address, the list its peers.
+  // Nothing about a peer is worth keeping when it is gone: dials name their address, the list its peers.
   on('peer:disconnect', event => void libp2p.peerStore.delete(event.detail).catch(() => {}))
 
   const onStream = (stream: Stream, connection: Connection): void => {

@@ -1,6 +1,6 @@
 import { networkOf, addressKey } from '../addresses/index.ts'
 
-/** Inbound handshakes under way at once, in all and from one rate subject. */
+/** Inbound handshakes under way at once, in all and from one address key. */
 const MAX_PENDING = 256
 const MAX_PENDING_PER_SUBJECT = 64
 
@@ -18,7 +18,7 @@ export interface Pending {
 /**
  * The places for handshakes. Whoever comes when all are taken gets that of the oldest handshake from the network with
  * the most of them. So nobody keeps others out by being silent: a handshake takes milliseconds, and to have it given
- * up in that time somebody would have to begin as many as there are places, in as many networks. From one rate subject
+ * up in that time somebody would have to begin as many as there are places, in as many networks. From one address key
  * there are so many at once, and no more.
  */
 export class PendingHandshakes {
@@ -31,7 +31,7 @@ export class PendingHandshakes {
     return this.#size
   }
 
-  /** The handshakes under way from a rate subject. */
+  /** The handshakes under way from an address key. */
   of(subject: string): Iterable<Pending> {
     return this.#bySubject.get(subject) ?? []
   }
@@ -40,7 +40,7 @@ export class PendingHandshakes {
    * Takes a place.
    *
    * @param hasRoom whether there is room for a connection beside so many others whose handshake is under way
-   * @returns undefined when there is none to be had; else the newcomer, and who has to give up his place for it
+   * @returns undefined when there is none to be had; else the newcomer, and whose place is taken for it
    */
   enter(
     init: Pick<Pending, 'ip' | 'since' | 'abort'>,

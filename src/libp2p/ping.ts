@@ -17,7 +17,7 @@ const PING_BYTES = 32
 export function servePings(stream: Stream, count: () => boolean): void {
   /** Less than one ping, between two calls. */
   const held = new Uint8ArrayList()
-  /** Who does not read his answers is not read either. */
+  /** A peer that does not read its answers is not read either. */
   const pause = new ReadPause(stream)
   stream.addEventListener('message', ({ data }) => {
     held.append(data)

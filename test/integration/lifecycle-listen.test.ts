@@ -179,7 +179,7 @@ const nobody = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}
 const isForNobody = spawnSync(process.execPath, ['--version'], nobody).error === undefined
 
 test.skipIf(lowestFreePort <= 1 || !isForNobody)(
-  'a user without the right to is told that he may not bind the port',
+  'a user without the right to is told that it may not bind the port',
   async () => {
     const program = fileURLToPath(new URL('../support/programs/start-failure.mjs', import.meta.url))
     const { stdout } = await promisify(execFile)(process.execPath, [program, '127.0.0.1:1'], nobody)

@@ -14,7 +14,7 @@ function served(): TestStream {
   return stream
 }
 
-test('whoever lets his answers wait is not read meanwhile, and is read again each time he has taken them', async () => {
+test('a peer that lets its answers wait is not read meanwhile, and is read again each time it has taken them', async () => {
   const stream = served()
   for (let round = 0; round < 5; round++) {
     stream.room = 10
@@ -28,7 +28,7 @@ test('whoever lets his answers wait is not read meanwhile, and is read again eac
   expect(stream.leftBytes).toEqual(new Uint8Array(Buffer.concat([0, 1, 2, 3, 4].map(ping))))
 })
 
-test('what comes while he is not read is answered then, though that makes him wait again', async () => {
+test('what comes while it is not read is answered then, though that makes it wait again', async () => {
   const stream = served()
   stream.room = 10
   stream.receive(ping(1))
@@ -45,7 +45,7 @@ test('what comes while he is not read is answered then, though that makes him wa
   expect(stream.leftBytes).toEqual(new Uint8Array(Buffer.concat([1, 2, 3].map(ping))))
 })
 
-test('whoever ends his writing while his answers wait still gets them', async () => {
+test('a peer that ends its writing while its answers wait still gets them', async () => {
   const stream = served()
   stream.room = 10
   stream.receive(ping(1))
